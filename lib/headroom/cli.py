@@ -1,0 +1,222 @@
+"""The edge of every job: arguments, logging, exit codes and the run record."""
+
+import argparse
+import hashlib
+import importlib.resources
+import json
+import logging
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from headroom import columns as c
+from headroom.config import Config, json_schema, load_config
+from headroom.errors import HeadroomError
+from headroom.schemas import RUNS
+from headroom.session import build_session
+from headroom.tables import Tables, first_line
+
+log = logging.getLogger("headroom")
+
+DONE, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+DEFAULT_CONFIG = "conf/demo.yaml"
+
+
+@dataclass
+class Job:
+    """One run of one job: what it works with, and what it will be remembered for."""
+
+    name: str
+    config: Config
+    tables: Tables
+    arguments: Sequence[str] = ()
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    counts: dict[str, int] = field(default_factory=dict)
+    partial: str = ""  # why the run ends with exit code 3
+    fingerprint: str = ""  # of what lies outside the tables
+
+    @property
+    def spark(self) -> SparkSession:
+        return self.tables.spark
+
+    def count(self, **counts: int) -> None:
+        """Adds to the numbers of the run record, and logs them."""
+        self.counts.update(counts)
+        log.info("%s: %s", self.name, ", ".join(f"{k} {v:,}" for k, v in counts.items()))
+
+
+Body = Callable[[Job], None]
+
+
+def main(name: str, doc: str, body: Body, argv: Sequence[str] | None = None) -> None:
+    """Runs a job from its command line and ends the process with its exit code."""
+    run_command(
+        name, doc, lambda config, arguments, _: run_alone(name, config, body, arguments), argv
+    )
+
+
+def run_command(
+    name: str,
+    doc: str,
+    command: Callable[[Config, Sequence[str], argparse.Namespace], int],
+    argv: Sequence[str] | None = None,
+    parser: argparse.ArgumentParser | None = None,
+) -> None:
+    """Parses the command line, runs `command`, and ends the process with its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = parser or argument_parser(name, doc)
+    options = parser.parse_args(arguments)
+    set_up_logging(options.verbose)
+    try:
+        if options.print_schema:
+            print(json_schema(), end="")
+            code = DONE
+        else:
+            config = load_config(options.config, options.set)
+            if options.print_config:
+                print(config.to_yaml(), end="")
+                code = DONE
+            else:
+                code = command(config, arguments, options)
+    except HeadroomError as error:
+        last_word(f"{name} failed: {error}")
+        code = error.exit_code
+    sys.stdout.flush()
+    # Non-daemon threads of a cancelled run may not keep a finished job alive.
+    sys.exit(code)
+
+
+def argument_parser(name: str, doc: str) -> argparse.ArgumentParser:
+    """The options that every job has."""
+    parser = argparse.ArgumentParser(
+        prog=f"./spark-submit.sh {name}",
+        description=doc,
+        epilog="Options for spark-submit itself come last, after `--`.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", default=DEFAULT_CONFIG, metavar="FILE", help="YAML (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="a.b=value",
+        help="override one setting; may be repeated",
+    )
+    parser.add_argument(
+        "--print-config", action="store_true", help="print the whole configuration and stop"
+    )
+    parser.add_argument(
+        "--print-schema", action="store_true", help="print its JSON Schema, for editors, and stop"
+    )
+    parser.add_argument("--verbose", action="store_true", help="debug messages and stack traces")
+    return parser
+
+
+def set_up_logging(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    for chatty in ("py4j", "urllib3", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def run_alone(name: str, config: Config, body: Body, arguments: Sequence[str]) -> int:
+    """One job in a session of its own. Returns the exit code."""
+    spark = build_session(f"headroom-{name}", config.spark)
+    try:
+        return run_job(Job(name, config, Tables(spark, config.warehouse), arguments), body)
+    finally:
+        spark.stop()
+
+
+def run_job(job: Job, body: Body) -> int:
+    """Runs the body between two states of its `runs` row. Returns the exit code.
+
+    The only place that catches everything: a failure becomes one line for a person, a stack trace
+    in the log with --verbose, and a row.
+    """
+    started = datetime.now(UTC)
+    clock = time.monotonic()
+    log.info("%s: started, warehouse %s", job.name, job.config.warehouse)
+    try:
+        _record(job, "running", started, "", None)
+        body(job)
+        code, status, message = DONE, "done", ""
+        if job.partial:
+            code, status, message = PARTIAL, "partial", job.partial
+    except HeadroomError as error:
+        code, status, message = error.exit_code, "failed", str(error)
+        log.debug("%s", traceback.format_exc())
+    except Exception as error:
+        code, status, message = FAILED, "failed", f"{type(error).__name__}: {first_line(error)}"
+        log.error("%s", traceback.format_exc())
+    _record(job, status, started, message, code)
+    seconds = time.monotonic() - clock
+    if code in (FAILED, USAGE):
+        last_word(f"{job.name} failed: {message}")
+    elif code == PARTIAL:
+        last_word(f"{job.name} done, but {message}")
+    else:
+        log.info("%s: done in %.1f s", job.name, seconds)
+    return code
+
+
+def last_word(message: str) -> None:
+    """The final line on stderr: what went wrong and what to do."""
+    print("headroom: " + " ".join(message.split()), file=sys.stderr, flush=True)
+
+
+def code_version() -> str:
+    """Version of the package and a digest of its sources, so that a changed line is seen."""
+    import headroom
+
+    digest = hashlib.sha256()
+    root = importlib.resources.files("headroom")
+    for name, text in sorted(_sources(root, "")):
+        digest.update(name.encode() + text)
+    return f"{headroom.__version__}+{digest.hexdigest()[:10]}"
+
+
+def _sources(folder: Any, prefix: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for entry in folder.iterdir():
+        name = f"{prefix}/{entry.name}"
+        if entry.is_dir() and entry.name != "__pycache__":
+            found += _sources(entry, name)
+        elif entry.name.endswith(".py"):
+            found.append((name, entry.read_bytes()))
+    return found
+
+
+def _record(job: Job, status: str, started: datetime, message: str, code: int | None) -> None:
+    row = {
+        c.RUN_ID: job.run_id,
+        c.JOB: job.name,
+        c.STATUS: status,
+        c.STARTED_AT: started.replace(tzinfo=None),
+        c.FINISHED_AT: None if code is None else datetime.now(UTC).replace(tzinfo=None),
+        c.ARGUMENTS: list(job.arguments),
+        c.CONFIG: json.dumps(job.config.model_dump(mode="json")),
+        c.CONFIG_DIGEST: job.config.digest(),
+        c.CODE_VERSION: code_version(),
+        c.FINGERPRINT: job.fingerprint,
+        c.TABLES_READ: dict(job.tables.read_versions),
+        c.TABLES_WRITTEN: dict(job.tables.written_versions),
+        c.COUNTS: dict(job.counts),
+        c.MESSAGE: message,
+        c.EXIT_CODE: code,
+    }
+    frame = job.spark.createDataFrame([row], RUNS.schema)
+    Tables(job.spark, job.config.warehouse).merge(frame, RUNS)

@@ -1,0 +1,354 @@
+"""The configuration: every setting with its default, its range and its meaning, once.
+
+`load_config` reads YAML, applies `--set` overrides and returns a frozen `Config`, or raises one
+`ConfigError` that lists everything wrong and the nearest known name for what is misspelt.
+"""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from headroom.errors import ConfigError
+
+IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
+MetricKind = Literal["count", "rate", "gauge", "ratio", "latency", "cost", "capacity"]
+SourceFormat = Literal["simulated", "csv", "json", "parquet", "delta", "table"]
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class SourceColumns(Settings):
+    """Which column of the source holds what. Unmapped optional columns take the `defaults`."""
+
+    item_id: str = "item_id"
+    timestamp: str = "timestamp"
+    target: str = "target"
+    metric: str | None = None
+    metric_kind: str | None = None
+    unit: str | None = None
+    time_zone: str | None = None
+    group_id: str | None = None
+
+
+class ItemDefaults(Settings):
+    """What an item is taken for where the source has no column that says so."""
+
+    metric: str = "value"
+    metric_kind: MetricKind = "gauge"
+    unit: str = ""
+    time_zone: str = Field("UTC", description="IANA zone of the item's calendar.")
+
+
+class EventsSource(Settings):
+    path: str
+    format: Literal["csv", "json", "parquet", "delta", "table"] = "csv"
+
+
+class Source(Settings):
+    """Where observations come from."""
+
+    format: SourceFormat = Field("simulated", description="`simulated`: what `simulate` wrote.")
+    path: str | None = Field(None, description="File, folder, glob, or table name for `table`.")
+    columns: SourceColumns = SourceColumns()
+    dimensions: tuple[str, ...] = Field(
+        (), description="Source columns kept as business dimensions: service, region, team, tier."
+    )
+    defaults: ItemDefaults = ItemDefaults()
+    where: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Keep only rows whose column holds one of these values: {region: [eu, us]}.",
+    )
+    options: Mapping[str, str] = Field(
+        default_factory=dict, description="Reader options passed to Spark: {sep: ';'}."
+    )
+    events: EventsSource | None = Field(None, description="Calendar of launches, live events, …")
+
+    @model_validator(mode="after")
+    def _path_is_given(self) -> "Source":
+        if self.format != "simulated" and not self.path:
+            raise ValueError(f"source.path is required when source.format is {self.format}")
+        return self
+
+
+class Series(Settings):
+    """The regular grid and what makes a series fit to be forecast."""
+
+    freq: str = Field("h", description="Length of a step: 5min, h, D, 7D, W, MS, …")
+    min_observed: int = Field(8, ge=2, description="Fewer observed steps: status short_history.")
+    max_length: int = Field(20_000, ge=100, description="Only the latest steps are kept.")
+    finer: Literal["refuse", "aggregate"] = Field(
+        "refuse", description="What to do with a series whose own step is finer than `freq`."
+    )
+
+    @field_validator("freq")
+    @classmethod
+    def _freq_is_known(cls, freq: str) -> str:
+        if not FREQ.match(freq):
+            raise ValueError(f"{freq!r} is no frequency; use 30s, 5min, h, D, 7D, W or MS")
+        return freq
+
+
+class Forecast(Settings):
+    """What is forecast and how far ahead. Lengths count steps of `series.freq`."""
+
+    prediction_length: int = Field(48, ge=1, le=10_000)
+    context_length: int | None = Field(
+        None, ge=1, le=100_000, description="Past steps the network sees; default by frequency."
+    )
+    quantile_levels: tuple[Probability, ...] = (
+        0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975,
+    )  # fmt: skip
+
+    @field_validator("quantile_levels")
+    @classmethod
+    def _levels_rise(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if not levels or list(levels) != sorted(set(levels)):
+            raise ValueError(f"levels must rise and be distinct, got {list(levels)}")
+        return levels
+
+
+class Backtest(Settings):
+    windows: int = Field(4, ge=1, le=200, description="Consecutive windows at the end.")
+    selection_windows: int = Field(
+        4, ge=1, le=50, description="Windows before the first one, for choice and calibration."
+    )
+
+
+class Training(Settings):
+    """The global network. Steps, not epochs, bound the cost: it does not grow with the fleet."""
+
+    ranks: int = Field(2, ge=1, le=1024, description="Horovod ranks; each takes one Spark task.")
+    steps: int = Field(400, ge=1, description="Optimiser steps.")
+    batch_size: int = Field(128, ge=1, description="Windows per step over all ranks together.")
+    learning_rate: float = Field(2e-3, gt=0, le=1)
+    hidden_size: int = Field(48, ge=1, le=1024, description="Cells of each LSTM.")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    members: int = Field(2, ge=1, le=20, description="Networks in the ensemble, by seed.")
+    checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    timeout_seconds: int = Field(3600, ge=10, description="The whole run, then it is cancelled.")
+    stall_seconds: int = Field(300, ge=5, description="No step for so long: the rank is ended.")
+    attempts: int = Field(2, ge=1, le=10, description="Restarts from the last checkpoint + 1.")
+
+
+class TierPolicy(Settings):
+    """What a tier tolerates (`docs/recommendations.md`)."""
+
+    safe_utilisation: Probability
+    violation_probability: Probability = Field(description="P(any violation in 28 days).")
+    shortfall_trigger: Probability = Field(description="P(shortfall before lead + review).")
+    shortage_cost: float = Field(gt=1, description="Cost of an hour short, in capacity hours.")
+
+
+class Recommend(Settings):
+    horizon_days: int = Field(90, ge=7, le=730)
+    lead_days: float = Field(14, ge=0, description="Time to get capacity, 90th percentile.")
+    review_days: int = Field(7, ge=1)
+    paths: int = Field(200, ge=50, le=5_000, description="Sample paths per decision.")
+    min_saving: float = Field(50, ge=0, description="US dollars per 30 days.")
+    min_change: Share = Field(0.1, description="Smaller relative changes are not proposed.")
+    max_step_down: Share = Field(0.3, description="Largest reduction in one change.")
+    unit_cost: float = Field(0.04, gt=0, description="US dollars per core and hour, fallback.")
+    default_tier: str = "T2"
+    tiers: Mapping[str, TierPolicy] = Field(
+        default_factory=lambda: {
+            "T1": TierPolicy(
+                safe_utilisation=0.55,
+                violation_probability=0.01,
+                shortfall_trigger=0.05,
+                shortage_cost=1000,
+            ),
+            "T2": TierPolicy(
+                safe_utilisation=0.65,
+                violation_probability=0.05,
+                shortfall_trigger=0.10,
+                shortage_cost=200,
+            ),
+            "T3": TierPolicy(
+                safe_utilisation=0.80,
+                violation_probability=0.20,
+                shortfall_trigger=0.25,
+                shortage_cost=50,
+            ),
+        }
+    )
+
+    @model_validator(mode="after")
+    def _default_tier_exists(self) -> "Recommend":
+        if self.default_tier not in self.tiers:
+            raise ValueError(f"default_tier {self.default_tier!r} is not among {list(self.tiers)}")
+        return self
+
+
+class Simulate(Settings):
+    """Size of the simulated fleet. Rows ≈ services × regions × 7 metrics × days × steps a day."""
+
+    services: int = Field(12, ge=1, le=1_000_000)
+    regions: int = Field(3, ge=1, le=12)
+    days: int = Field(63, ge=1, le=3_650)
+    start: str = Field("2025-09-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
+    dirt: Share = Field(0.01, description="Share of rows made dirty: gaps, duplicates, …")
+
+
+class Limits(Settings):
+    """Shares beyond which a run ends with exit code 3 (done, but look) or fails."""
+
+    max_rejected_rows: Share = Field(0.05, description="Refused rows of the source: ingest fails.")
+    max_refused_series: Share = Field(0.10, description="Series without a forecast: exit code 3.")
+
+
+class Report(Settings):
+    path: str | None = Field(None, description="HTML file; default <warehouse>/report.html.")
+    series: int = Field(24, ge=1, le=500, description="Fan charts drawn.")
+
+
+class Spark(Settings):
+    """What the session sets beside the properties given to spark-submit."""
+
+    shuffle_partitions: int = Field(8, ge=1, le=100_000)
+    series_per_task: int = Field(200, ge=1, description="Series per scoring task, at most.")
+
+
+class Config(Settings):
+    """One run of headroom."""
+
+    warehouse: str = Field(description="Folder or URI for the tables, or catalog.schema.")
+    artifacts: str | None = Field(
+        None, description="Folder for weights and shards; default beside a path warehouse."
+    )
+    seed: int = Field(7, ge=0, lt=2**31)
+    source: Source = Source()
+    series: Series = Series()
+    forecast: Forecast = Forecast()
+    backtest: Backtest = Backtest()
+    training: Training = Training()
+    recommend: Recommend = Recommend()
+    simulate: Simulate = Simulate()
+    limits: Limits = Limits()
+    report: Report = Report()
+    spark: Spark = Spark()
+
+    @model_validator(mode="after")
+    def _artifacts_have_a_place(self) -> "Config":
+        if is_catalog(self.warehouse) and not self.artifacts:
+            raise ValueError(
+                "artifacts is required when warehouse is catalog.schema: "
+                "weights and shards are files"
+            )
+        return self
+
+    @property
+    def artifacts_path(self) -> str:
+        """Where files that are no tables live, never inside a Delta folder."""
+        return self.artifacts or f"{self.warehouse.rstrip('/')}/_artifacts"
+
+    @property
+    def report_path(self) -> str:
+        return self.report.path or f"{self.artifacts_path.rstrip('/')}/report.html"
+
+    def digest(self) -> str:
+        """Twelve hex digits that change with any setting."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_yaml(self) -> str:
+        """The whole configuration with every default filled in."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def is_catalog(warehouse: str) -> bool:
+    """True for `catalog.schema` or `schema`-like names; False for a path or a URI."""
+    parts = warehouse.split(".")
+    return len(parts) == 2 and all(IDENTIFIER.match(part) for part in parts)
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """The validated configuration of a YAML file with `a.b=value` overrides applied.
+
+    Raises ConfigError listing every fault found.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no valid YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold a mapping of settings, not a {type(values).__name__}")
+    for override in overrides:
+        _apply(values, override)
+    return build_config(values)
+
+
+def build_config(values: Mapping[str, Any]) -> Config:
+    """The validated configuration of nested values. Raises ConfigError listing every fault."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error)) from error
+
+
+def json_schema() -> str:
+    """JSON Schema of the configuration, for editors."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--set {override}: write it as name.of.setting=value")
+    *sections, last = name.split(".")
+    place = values
+    for section in sections:
+        inner = place.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {section} is a value, not a section")
+        place = inner
+    try:
+        place[last] = yaml.safe_load(text) if text else None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is no valid YAML ({error})") from error
+
+
+def _explain(error: ValidationError) -> str:
+    return "configuration: " + "; ".join(_explain_one(fault) for fault in error.errors())
+
+
+def _explain_one(fault: Any) -> str:
+    location = tuple(str(part) for part in fault["loc"])
+    name = ".".join(location)
+    if fault["type"] == "extra_forbidden":
+        known = _known_names(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return f"unknown setting {name}; {hint}"
+    if fault["type"] == "missing":
+        return f"{name} is required"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    given = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r}"
+    return f"{name}: {message}{given}" if name else message
+
+
+def _known_names(sections: Sequence[str]) -> list[str]:
+    model: Any = Config
+    for section in sections:
+        field = model.model_fields.get(section)
+        annotation = field.annotation if field else None
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next((o for o in options if isinstance(o, type) and issubclass(o, Settings)), None)
+        if model is None:
+            return []
+    return list(model.model_fields)

@@ -1,0 +1,225 @@
+"""The only Delta reads and writes. Versions of inputs are pinned once; writes can be repeated."""
+
+import logging
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from delta import DeltaTable
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+)
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from headroom.config import is_catalog
+from headroom.errors import DataError, HeadroomError
+from headroom.schemas import Table, conform
+
+log = logging.getLogger(__name__)
+
+_CONFLICTS = (
+    ConcurrentAppendException,
+    ConcurrentDeleteReadException,
+    ConcurrentDeleteDeleteException,
+)
+_ATTEMPTS = 5
+
+
+class Tables:
+    """The tables of one warehouse, as one job sees them.
+
+    The first read of a table pins its version for the rest of the job, so that a job never sees two
+    states of one table. `read_versions` and `written_versions` go into the run record.
+    """
+
+    def __init__(self, spark: SparkSession, warehouse: str) -> None:
+        self.spark = spark
+        self.warehouse = warehouse.rstrip("/")
+        self.read_versions: dict[str, int] = {}
+        self.written_versions: dict[str, int] = {}
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def exists(self, table: Table) -> bool:
+        if is_catalog(self.warehouse):
+            return self.spark.catalog.tableExists(self._name(table))
+        return DeltaTable.isDeltaTable(self.spark, self._path(table))
+
+    def version(self, table: Table) -> int:
+        """The latest version of the table."""
+        return int(self._delta(table).history(1).select("version").first()["version"])
+
+    def read(self, table: Table) -> DataFrame:
+        """The table at the version pinned by this job. Raises DataError where it does not exist."""
+        if table.name not in self.read_versions:
+            if not self.exists(table):
+                raise DataError(
+                    f"table {table.name} does not exist in {self.warehouse}; "
+                    "run the job that writes it first, or `pipeline`"
+                )
+            self.read_versions[table.name] = self.version(table)
+        return self.read_at(table, self.read_versions[table.name])
+
+    def read_at(self, table: Table, version: int) -> DataFrame:
+        reader = self.spark.read.option("versionAsOf", version)
+        if is_catalog(self.warehouse):
+            return reader.table(self._name(table))
+        return reader.format("delta").load(self._path(table))
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def create(self, table: Table) -> None:
+        """The table with its schema and constraints; again: nothing. Safe to be killed between."""
+        if not self.exists(table):
+            builder = DeltaTable.createIfNotExists(self.spark)
+            if is_catalog(self.warehouse):
+                builder = builder.tableName(self._name(table))
+            else:
+                builder = builder.location(self._path(table))
+            builder.addColumns(table.schema).execute()
+        if table.checks:
+            properties = self._delta(table).detail().select("properties").first()["properties"]
+            for name, check in table.checks:
+                if f"delta.constraints.{name.lower()}" not in properties:
+                    self.spark.sql(
+                        f"ALTER TABLE {self._identifier(table)} "
+                        f"ADD CONSTRAINT {name} CHECK ({check})"
+                    )
+
+    def replace(
+        self, frame: DataFrame, table: Table, where: Mapping[str, Any] | None = None
+    ) -> DataFrame:
+        """Replaces the rows that match `where` (all of them without it), in one commit.
+
+        Returns the table as written, so that a costly frame is computed once. Delta refuses rows
+        outside the slice.
+        """
+        self.create(table)
+        writer = conform(frame, table).write.format("delta").mode("overwrite")
+        if where:
+            writer = writer.option("replaceWhere", _predicate(where))
+        if is_catalog(self.warehouse):
+            _with_retries(lambda: writer.saveAsTable(self._name(table)), table)
+        else:
+            _with_retries(lambda: writer.save(self._path(table)), table)
+        return self._written(table)
+
+    def merge(self, frame: DataFrame, table: Table) -> DataFrame:
+        """Updates the rows whose key is there, inserts the others. Returns the table as written.
+
+        The frame holds one row per key: Delta's MERGE refuses ambiguous updates but would insert
+        duplicates in silence, so callers aggregate first.
+        """
+        self.create(table)
+        match = " AND ".join(f"old.{name} <=> new.{name}" for name in table.key)
+        merge = (
+            self._delta(table)
+            .alias("old")
+            .merge(conform(frame, table).alias("new"), match)
+            .whenMatchedUpdateAll()
+            .whenNotMatchedInsertAll()
+        )
+        _with_retries(merge.execute, table)
+        return self._written(table)
+
+    def _written(self, table: Table) -> DataFrame:
+        version = self.version(table)
+        self.written_versions[table.name] = version
+        self.read_versions.pop(table.name, None)
+        return self.read_at(table, version)
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def _path(self, table: Table) -> str:
+        return f"{self.warehouse}/{table.name}"
+
+    def _name(self, table: Table) -> str:
+        return f"{self.warehouse}.{table.name}"
+
+    def _identifier(self, table: Table) -> str:
+        if is_catalog(self.warehouse):
+            return self._name(table)
+        return "delta.`" + self._path(table).replace("`", "``") + "`"
+
+    def _delta(self, table: Table) -> DeltaTable:
+        if is_catalog(self.warehouse):
+            return DeltaTable.forName(self.spark, self._name(table))
+        return DeltaTable.forPath(self.spark, self._path(table))
+
+
+def source_frame(
+    spark: SparkSession, path: str, format: str, options: Mapping[str, str] | None = None
+) -> DataFrame:
+    """A source outside the warehouse, read as it is: text columns stay text.
+
+    Raises DataError that names the path and what to do.
+    """
+    reader = spark.read.options(**dict(options or {}))
+    try:
+        if format == "table":
+            return reader.table(_table_name(path))
+        if format == "csv":
+            return reader.option("header", True).option("mode", "PERMISSIVE").csv(path)
+        if format == "json":
+            return reader.option("primitivesAsString", True).json(path)
+        return reader.format(format).load(path)
+    except HeadroomError:
+        raise
+    except Exception as error:  # Spark raises many classes here; each becomes one message
+        raise DataError(
+            f"cannot read source.path {path} as {format}: {first_line(error)}; "
+            "check source.path and source.format"
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, which is what a person reads."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _table_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}", name):
+        raise DataError(f"{name!r} is no table name; write catalog.schema.table")
+    return name
+
+
+def _predicate(where: Mapping[str, Any]) -> str:
+    return " AND ".join(f"{column} = {_literal(value)}" for column, value in where.items())
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"timestamp'{value:%Y-%m-%d %H:%M:%S}'"
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if isinstance(value, bool | int):
+        return str(value).lower()
+    raise TypeError(f"no literal for {type(value).__name__}")
+
+
+def _with_retries(write: Callable[[], Any], table: Table) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            write()
+            return
+        except _CONFLICTS as error:
+            if attempt == _ATTEMPTS:
+                raise DataError(
+                    f"another writer kept changing table {table.name}; "
+                    f"{_ATTEMPTS} attempts failed. Run one job per table at a time"
+                ) from error
+            pause = random.uniform(0.5, 1.5) * attempt  # noqa: S311 - jitter, no secret
+            log.warning("table %s changed meanwhile, again in %.1f s", table.name, pause)
+            time.sleep(pause)
+
+
+def max_of(frame: DataFrame, column: str) -> Any:
+    """The largest value of a column: one value on the driver."""
+    return frame.agg(F.max(column).alias(column)).first()[column]
