@@ -151,6 +151,19 @@ class TierPolicy(Settings):
     violation_probability: Probability = Field(description="P(any violation in 28 days).")
     shortfall_trigger: Probability = Field(description="P(shortfall before lead + review).")
     shortage_cost: float = Field(gt=1, description="Cost of an hour short, in capacity hours.")
+    min_hosts: int = Field(2, ge=1, description="Hosts that stay, whatever the demand.")
+
+
+class Roles(Settings):
+    """Which metric plays which part in a group. A group that lacks a needed part is skipped."""
+
+    demand: str | None = Field(
+        None, description="Metric that is demand in units of capacity; comes before utilisation."
+    )
+    utilisation: str = "cpu_utilisation"
+    capacity: str = "capacity_cores"
+    hosts: str | None = "hosts"
+    cost: str | None = "cost"
 
 
 class Recommend(Settings):
@@ -162,6 +175,14 @@ class Recommend(Settings):
     min_change: Share = Field(0.1, description="Smaller relative changes are not proposed.")
     max_step_down: Share = Field(0.3, description="Largest reduction in one change.")
     unit_cost: float = Field(0.04, gt=0, description="US dollars per core and hour, fallback.")
+    outlook_probability: Probability = Field(
+        0.5, description="P(shortfall inside the horizon) that is told before it is urgent."
+    )
+    min_history_days: int = Field(28, ge=14, description="Full days of demand, at least.")
+    dwell_days: int = Field(14, ge=0, description="Rest after a change of capacity.")
+    min_coverage: Share = Field(0.95, description="Share of steps observed in the last 7 days.")
+    silent_hours: float = Field(24, gt=0, description="No value for so long: silent (≥ 3 steps).")
+    roles: Roles = Roles()
     default_tier: str = "T2"
     tiers: Mapping[str, TierPolicy] = Field(
         default_factory=lambda: {
@@ -170,6 +191,7 @@ class Recommend(Settings):
                 violation_probability=0.01,
                 shortfall_trigger=0.05,
                 shortage_cost=1000,
+                min_hosts=3,
             ),
             "T2": TierPolicy(
                 safe_utilisation=0.65,
