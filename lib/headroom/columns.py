@@ -21,7 +21,7 @@ SOURCE_FILE = "source_file"
 RAW = "raw"  # the row as it came, JSON
 REASON = "reason"  # a code
 DETAIL = "detail"  # a sentence with the values met
-N_ROWS = "n_rows"  # identical rows are kept once, with their count
+N_ROWS = "n_rows"  # rows of the source that became this one
 
 # events
 EVENT_ID = "event_id"
@@ -41,6 +41,11 @@ OBSERVED = "observed"  # mask beside target
 STATIC_CODES = "static_codes"  # integer code per static column, 0 = unknown
 SERIES_EVENTS = "series_events"  # events that touch this series, as step offsets from start
 STATUS = "status"
+
+# vocabulary of the static columns
+STATIC_COLUMN = "static_column"  # metric, or the name of a dimension
+CATEGORY = "category"
+CODE = "code"  # from 1 on; 0 = unknown
 
 # quality
 ISSUE = "issue"

@@ -74,7 +74,8 @@ OBSERVATIONS = _table(
     (c.ITEM_ID, c.TIMESTAMP),
     (c.ITEM_ID, STRING),
     (c.TIMESTAMP, TIME),
-    (c.TARGET, DOUBLE),
+    (c.TARGET, DOUBLE),  # null: the source says that nothing was measured
+    (c.N_ROWS, LONG),
     (c.INGEST_ID, STRING),
     finite_target=f"{c.TARGET} is null or (not isnan({c.TARGET}) and abs({c.TARGET}) < 1e300)",
 )
@@ -125,6 +126,15 @@ SERIES = _table(
     (c.STATUS, STRING),  # ok, or why it cannot be forecast
     (c.REASON, STRING),
     same_length=f"size({c.TARGET}) = {c.LENGTH} and size({c.OBSERVED}) = {c.LENGTH}",
+)
+
+VOCABULARY = _table(
+    "vocabulary",
+    (c.STATIC_COLUMN, c.CATEGORY),
+    (c.STATIC_COLUMN, STRING),
+    (c.CATEGORY, STRING),
+    (c.CODE, INT),
+    known=f"{c.CODE} > 0",
 )
 
 QUALITY = _table(
@@ -328,6 +338,7 @@ TABLES = {
         OBSERVATIONS,
         REJECTED_ROWS,
         EVENTS,
+        VOCABULARY,
         SERIES,
         QUALITY,
         MODELS,
