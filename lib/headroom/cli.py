@@ -20,7 +20,7 @@ from headroom import columns as c
 from headroom.config import Config, json_schema, load_config
 from headroom.errors import HeadroomError
 from headroom.schemas import RUNS
-from headroom.session import build_session
+from headroom.session import build_session, end_session
 from headroom.tables import Tables, first_line
 
 log = logging.getLogger("headroom")
@@ -56,7 +56,7 @@ Body = Callable[[Job], None]
 
 
 def main(name: str, doc: str, body: Body, argv: Sequence[str] | None = None) -> None:
-    """Runs a job from its command line and ends the process with its exit code."""
+    """Runs a job from its command line; returns when done, else exits with the code."""
     run_command(
         name, doc, lambda config, arguments, _: run_alone(name, config, body, arguments), argv
     )
@@ -69,7 +69,7 @@ def run_command(
     argv: Sequence[str] | None = None,
     parser: argparse.ArgumentParser | None = None,
 ) -> None:
-    """Parses the command line, runs `command`, and ends the process with its exit code."""
+    """Parses the command line and runs `command`; returns when done, else exits with the code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = parser or argument_parser(name, doc)
     options = parser.parse_args(arguments)
@@ -89,8 +89,8 @@ def run_command(
         last_word(f"{name} failed: {error}")
         code = error.exit_code
     sys.stdout.flush()
-    # Non-daemon threads of a cancelled run may not keep a finished job alive.
-    sys.exit(code)
+    if code != DONE:  # hosted notebooks take even SystemExit(0) for a failure
+        sys.exit(code)
 
 
 def argument_parser(name: str, doc: str) -> argparse.ArgumentParser:
@@ -138,7 +138,7 @@ def run_alone(name: str, config: Config, body: Body, arguments: Sequence[str]) -
     try:
         return run_job(Job(name, config, Tables(spark, config.warehouse), arguments), body)
     finally:
-        spark.stop()
+        end_session(spark)
 
 
 def run_job(job: Job, body: Body) -> int:

@@ -9,8 +9,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import available_timezones
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -28,6 +30,9 @@ SourceFormat = Literal["simulated", "csv", "json", "parquet", "delta", "table"]
 
 class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class SourceColumns(Settings):
@@ -51,6 +56,13 @@ class ItemDefaults(Settings):
     unit: str = ""
     time_zone: str = Field("UTC", description="IANA zone of the item's calendar.")
 
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"{zone!r} is no IANA time zone; write UTC or Europe/Berlin")
+        return zone
+
 
 class EventsSource(Settings):
     path: str
@@ -71,10 +83,18 @@ class Source(Settings):
         default_factory=dict,
         description="Keep only rows whose column holds one of these values: {region: [eu, us]}.",
     )
+    until: datetime | None = Field(
+        None, description="Rows of this instant (UTC) or later are refused as future_dated."
+    )
     options: Mapping[str, str] = Field(
         default_factory=dict, description="Reader options passed to Spark: {sep: ';'}."
     )
     events: EventsSource | None = Field(None, description="Calendar of launches, live events, …")
+
+    @field_validator("until")
+    @classmethod
+    def _until_is_utc(cls, until: datetime | None) -> datetime | None:
+        return until.astimezone(UTC).replace(tzinfo=None) if until and until.tzinfo else until
 
     @model_validator(mode="after")
     def _path_is_given(self) -> "Source":
@@ -302,6 +322,19 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises ConfigError listing every fault found.
     """
+    values = read_yaml(path)
+    for override in overrides:
+        _apply(values, override)
+    return build_config(values)
+
+
+def build_config(values: Mapping[str, Any]) -> Config:
+    """The validated configuration of nested values. Raises ConfigError listing every fault."""
+    return build(Config, values)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
     except OSError as error:
@@ -310,17 +343,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path} is no valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold a mapping of settings, not a {type(values).__name__}")
-    for override in overrides:
-        _apply(values, override)
-    return build_config(values)
+    return values
 
 
-def build_config(values: Mapping[str, Any]) -> Config:
-    """The validated configuration of nested values. Raises ConfigError listing every fault."""
+def build(model: type[AnySettings], values: Mapping[str, Any]) -> AnySettings:
+    """Settings of that kind from nested values. Raises ConfigError listing every fault."""
     try:
-        return Config.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(error)) from error
+        raise ConfigError(_explain(error, model)) from error
 
 
 def json_schema() -> str:
@@ -345,15 +376,15 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is no valid YAML ({error})") from error
 
 
-def _explain(error: ValidationError) -> str:
-    return "configuration: " + "; ".join(_explain_one(fault) for fault in error.errors())
+def _explain(error: ValidationError, model: type[Settings]) -> str:
+    return "configuration: " + "; ".join(_explain_one(fault, model) for fault in error.errors())
 
 
-def _explain_one(fault: Any) -> str:
+def _explain_one(fault: Any, model: type[Settings]) -> str:
     location = tuple(str(part) for part in fault["loc"])
     name = ".".join(location)
     if fault["type"] == "extra_forbidden":
-        known = _known_names(location[:-1])
+        known = _known_names(model, location[:-1])
         near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         return f"unknown setting {name}; {hint}"
@@ -364,8 +395,8 @@ def _explain_one(fault: Any) -> str:
     return f"{name}: {message}{given}" if name else message
 
 
-def _known_names(sections: Sequence[str]) -> list[str]:
-    model: Any = Config
+def _known_names(settings: type[Settings], sections: Sequence[str]) -> list[str]:
+    model: Any = settings
     for section in sections:
         field = model.model_fields.get(section)
         annotation = field.annotation if field else None

@@ -1,5 +1,7 @@
 """The only maker of a SparkSession."""
 
+import os
+
 from pyspark.sql import SparkSession
 
 from headroom.config import Spark
@@ -17,16 +19,34 @@ PROPERTIES = {
     # Rows are whole series (arrays): few per batch keep memory flat.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # pandas writes nanoseconds, which Spark refuses to read as times; ingest reads the integers.
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Delta's default of 50 tasks per log snapshot is for large clusters.
     "spark.databricks.delta.snapshotPartitions": "2",
 }
 
 
+# What a hosted runtime has set up in its own way, and would refuse or break by ours.
+_DELTA = ("spark.sql.extensions", "spark.sql.catalog.spark_catalog")
+
+
 def build_session(app_name: str, settings: Spark) -> SparkSession:
     """The session of this application, with Delta and UTC. The master comes from spark-submit."""
     builder = SparkSession.builder.appName(app_name)
     for name, value in PROPERTIES.items():
-        builder = builder.config(name, value)
+        if not (is_hosted() and name in _DELTA):
+            builder = builder.config(name, value)
     builder = builder.config("spark.sql.shuffle.partitions", settings.shuffle_partitions)
     return builder.getOrCreate()
+
+
+def end_session(spark: SparkSession) -> None:
+    """Stops the session, unless the platform made it and the next task will use it."""
+    if not is_hosted():
+        spark.stop()
+
+
+def is_hosted() -> bool:
+    """True on Databricks, where the session belongs to the cluster and outlives the job."""
+    return "DATABRICKS_RUNTIME_VERSION" in os.environ
