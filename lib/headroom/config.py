@@ -162,6 +162,9 @@ class Training(Settings):
     timeout_seconds: int = Field(3600, ge=10, description="The whole run, then it is cancelled.")
     stall_seconds: int = Field(300, ge=5, description="No step for so long: the rank is ended.")
     attempts: int = Field(2, ge=1, le=10, description="Restarts from the last checkpoint + 1.")
+    interfaces: tuple[str, ...] = Field(
+        (), description="Network interfaces between ranks, such as eth0; default: what all share."
+    )
 
 
 class TierPolicy(Settings):
