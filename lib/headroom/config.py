@@ -24,7 +24,7 @@ FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
-MetricKind = Literal["count", "rate", "gauge", "ratio", "latency", "cost", "capacity"]
+MetricKind = Literal["count", "rate", "gauge", "ratio", "latency", "cost", "capacity", "counter"]
 SourceFormat = Literal["simulated", "csv", "json", "parquet", "delta", "table"]
 
 

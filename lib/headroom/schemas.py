@@ -66,7 +66,8 @@ ITEMS = _table(
     (c.TIME_ZONE, STRING),
     (c.FIRST_SEEN, TIME),
     (c.LAST_SEEN, TIME),
-    known_kind=f"{c.METRIC_KIND} in ('count','rate','gauge','ratio','latency','cost','capacity')",
+    known_kind=f"{c.METRIC_KIND} in "
+    "('count','rate','gauge','ratio','latency','cost','capacity','counter')",
 )
 
 OBSERVATIONS = _table(
@@ -323,11 +324,12 @@ CALENDAR = _table("calendar", (c.EVENT_ID,), *[(f.name, f.dataType) for f in EVE
 SIMULATED_TRUTH = _table(
     "simulated_truth",
     (c.GROUP_ID, c.KIND),
-    (c.GROUP_ID, STRING),  # service/region
-    (c.KIND, STRING),  # over_provisioned, idle, shortfall, efficiency_regression, cost_anomaly
+    (c.GROUP_ID, STRING),  # service/region; for dirt_… the item
+    # over_provisioned, idle, shortfall, efficiency_regression, cost_anomaly, or dirt_…
+    (c.KIND, STRING),
     (c.STARTS_AT, TIME),  # when it begins; for a shortfall the date of the first true breach
     (c.ENDS_AT, TIME),
-    ("magnitude", DOUBLE),  # needed ÷ present capacity, step in cost per request, …
+    ("magnitude", DOUBLE),  # needed ÷ present capacity, step in cores per request, steps, …
     (c.DETAIL, STRING),
 )
 
