@@ -27,7 +27,7 @@ def test_a_session_that_the_platform_shares_is_not_stopped(
 
 
 def run(code: int) -> None:
-    cli.run_command("train", "doc", lambda config, arguments, options: code, ["--set", "seed=1"])
+    cli.run_command("train", "doc", lambda *_: code, ["--set", "seed=1"])
 
 
 def test_a_job_that_is_done_returns_instead_of_exiting() -> None:
