@@ -10,6 +10,7 @@ from tests.deployment.aws_shapes import request_faults
 from headroom.config import Config, build_config
 from headroom.deployment.applications import applications
 from headroom.deployment.emr_serverless import application_request
+from headroom.deployment.files import deployment_files
 from headroom.deployment.settings import Deployment, LockTable, Size
 from headroom.errors import ConfigError
 
@@ -139,8 +140,6 @@ def test_delta_comes_from_the_release_and_python_from_the_archive(files: dict[st
 
 
 def test_a_lock_table_reaches_every_platform(fleet: Config, deployment: Deployment) -> None:
-    from headroom.deployment.files import deployment_files
-
     locked = deployment.model_copy(update={"lock_table": LockTable(table="log", region="eu-1")})
     files = deployment_files(fleet, locked, "fleet.yaml")
     for path in (

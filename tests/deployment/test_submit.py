@@ -77,7 +77,8 @@ def test_gpus_need_another_environment(deployment: Deployment, cluster: Cluster)
 
 def properties(files: dict[str, str], path: str) -> dict[str, str]:
     lines = [line for line in files[path].splitlines() if not line.startswith("#")]
-    return dict(line.split(" ", 1) for line in lines)  # type: ignore[misc]
+    pairs = [line.split(" ", 1) for line in lines]
+    return dict(pairs)
 
 
 @clusters
@@ -95,6 +96,11 @@ def test_ranks_get_an_executor_each_and_cannot_be_copied_or_taken(
         assert found["spark.executor.memoryOverhead"] == "6g"
         gpus = {"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1"}
         assert (gpus.items() <= found.items()) is (name == "training-gpu")
+
+
+def test_a_standalone_master_is_told_the_cores(files: dict[str, str], fleet: Config) -> None:
+    found = properties(files, "standalone/training.properties")
+    assert found["spark.cores.max"] == str(fleet.training.ranks * int(found["spark.task.cpus"]))
 
 
 def test_processing_has_its_own_size(files: dict[str, str]) -> None:
@@ -162,11 +168,24 @@ def test_a_script_refuses_a_job_it_does_not_know(tmp_path: Path) -> None:
     assert not (tmp_path / "log").exists()
 
 
-def test_the_scripts_are_plain_shell_words(files: dict[str, str]) -> None:
-    scripts = [path for path in files if path.endswith(".sh")]
+def test_what_the_scripts_quote_is_what_the_commands_say(
+    files: dict[str, str], fleet: Config, deployment: Deployment
+) -> None:
+    for cluster in CLUSTERS:
+        text = files[f"{cluster.name}/submit.sh"].replace("\\\n", " ")
+        lines = [line for line in text.splitlines() if line.startswith("  spark-submit")]
+        assert [tuple(shlex.split(line)) for line in lines] == [
+            submit_command(cluster, application, deployment, "fleet.yaml")
+            for application in applications(fleet)
+        ]
+
+
+def test_bash_accepts_every_script(files: dict[str, str]) -> None:
+    scripts = {path: text for path, text in files.items() if path.endswith(".sh")}
     assert len(scripts) == 7
-    for path in scripts:
-        assert "spark-submit" in shlex.split(files[path], comments=True) or "emr" in path
+    for path, text in scripts.items():
+        checked = subprocess.run(["bash", "-n"], input=text, text=True, check=False)
+        assert checked.returncode == 0, path
 
 
 def test_only_pods_of_the_application_reach_each_other(

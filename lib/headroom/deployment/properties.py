@@ -1,6 +1,7 @@
 """Spark properties: what is the same everywhere, and what a training application needs."""
 
 from headroom.config import Config
+from headroom.deployment.applications import ENVIRONMENT
 from headroom.deployment.settings import Deployment, Size
 
 Properties = dict[str, str]
@@ -65,8 +66,9 @@ def training_properties(rank: Size, *, gpu: bool) -> Properties:
 
 
 def gpu_properties() -> Properties:
-    """One GPU per executor, assigned to its one task."""
+    """One GPU per executor, assigned to its one task; CUDA's libraries come with the archive."""
     return {
+        "spark.executorEnv.LD_LIBRARY_PATH": f"./{ENVIRONMENT}/lib",
         "spark.executor.resource.gpu.amount": "1",
         "spark.task.resource.gpu.amount": "1",
     }

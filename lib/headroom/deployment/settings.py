@@ -51,7 +51,6 @@ class Kubernetes(Settings):
 
     master: Word = Field(description="k8s://https://HOST:PORT")
     image: Word
-    gpu_image: Word = Field(description="The same, on CUDA 11.2 with cuDNN 8 and NCCL 2.")
     namespace: Name = "headroom"
     service_account: Name = "headroom"
     discovery_script: Word = "/opt/spark/examples/src/main/scripts/getGpusResources.sh"

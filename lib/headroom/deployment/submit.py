@@ -59,7 +59,7 @@ def _kubernetes_properties(deployment: Deployment, gpu: bool) -> Properties:
         **_S3,
         "spark.jars": _jars(deployment),
         f"{kubernetes}.namespace": cluster.namespace,
-        f"{kubernetes}.container.image": cluster.gpu_image if gpu else cluster.image,
+        f"{kubernetes}.container.image": cluster.image,
         f"{kubernetes}.authenticate.driver.serviceAccountName": cluster.service_account,
         f"{kubernetes}.driver.label.app": deployment.name,
         f"{kubernetes}.executor.label.app": deployment.name,
@@ -87,6 +87,12 @@ def _standalone_properties(deployment: Deployment, _gpu: bool) -> Properties:
         "spark.pyspark.driver.python": deployment.standalone.python,
         "spark.executorEnv.TZ": "UTC",
     }
+
+
+def _core_limit(properties: Properties) -> Properties:
+    """A standalone master knows no number of executors, only a number of cores."""
+    count, cores = properties["spark.executor.instances"], properties["spark.executor.cores"]
+    return {"spark.cores.max": str(int(count) * int(cores))}
 
 
 def _jars(deployment: Deployment) -> str:
@@ -158,6 +164,8 @@ def cluster_files(
             **cluster_properties(config, deployment, trains=trains, gpu=gpu, secure=cluster.secure),
             **cluster.properties(deployment, gpu),
         }
+        if cluster.driver_here:
+            properties |= _core_limit(properties)
         files[f"{folder}/{name}.properties"] = as_file(properties)
     for name, gpu in (("submit.sh", False), ("submit-gpu.sh", True)):
         files[f"{folder}/{name}"] = _script(config, deployment, config_name, cluster, gpu)
