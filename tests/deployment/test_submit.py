@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jobs.pipeline import ORDER
 
 import headroom
 from headroom.cli import argument_parser
@@ -122,6 +123,12 @@ def test_a_simulated_fleet_is_simulated_first(fleet: Config) -> None:
     assert [a.job for a in applications(simulated)] == [
         "simulate", *(a.job for a in applications(fleet)),
     ]  # fmt: skip
+
+
+def test_the_order_is_that_of_the_pipeline_which_the_last_jobs_follow() -> None:
+    every = [a.job for a in applications(build_config({"warehouse": "warehouse"}))]
+    assert [job for job in every if job in ORDER] == list(ORDER)
+    assert set(every) - set(ORDER) == {"monitor", "maintain"}
 
 
 def run_script(path: Path, folder: Path, *jobs: str) -> subprocess.CompletedProcess[str]:
