@@ -41,6 +41,7 @@ class Job:
     counts: dict[str, int] = field(default_factory=dict)
     partial: str = ""  # why the run ends with exit code 3
     fingerprint: str = ""  # of what lies outside the tables
+    failure: HeadroomError | None = None
 
     @property
     def spark(self) -> SparkSession:
@@ -50,6 +51,20 @@ class Job:
         """Adds to the numbers of the run record, and logs them."""
         self.counts.update(counts)
         log.info("%s: %s", self.name, ", ".join(f"{k} {v:,}" for k, v in counts.items()))
+
+    def note(self, sentence: str) -> None:
+        """Tells the person who watches."""
+        log.info("%s: %s", self.name, sentence)
+
+    def limit_refused(self, refused: int, total: int) -> None:
+        """Ends the run with exit code 3 where more of the series were refused than configured."""
+        limit = self.config.limits.max_refused_series
+        if total and refused / total > limit:
+            self.partial = (
+                f"{refused:,} of {total:,} series were refused, more than "
+                f"limits.max_refused_series={limit:g}; see `status` and `reason` in the series "
+                "and forecasts tables"
+            )
 
 
 Body = Callable[[Job], None]
@@ -157,11 +172,13 @@ def run_job(job: Job, body: Body) -> int:
         if job.partial:
             code, status, message = PARTIAL, "partial", job.partial
     except HeadroomError as error:
-        code, status, message = error.exit_code, "failed", str(error)
+        job.failure = error
         log.debug("%s", traceback.format_exc())
     except Exception as error:
-        code, status, message = FAILED, "failed", f"{type(error).__name__}: {first_line(error)}"
+        job.failure = HeadroomError(f"{type(error).__name__}: {first_line(error)}")
         log.error("%s", traceback.format_exc())
+    if job.failure:
+        code, status, message = job.failure.exit_code, "failed", str(job.failure)
     _record(job, status, started, message, code)
     seconds = time.monotonic() - clock
     if code in (FAILED, USAGE):
@@ -178,14 +195,17 @@ def last_word(message: str) -> None:
     print("headroom: " + " ".join(message.split()), file=sys.stderr, flush=True)
 
 
-def code_version() -> str:
-    """Version of the package and a digest of its sources, so that a changed line is seen."""
+def code_version(*parts: str) -> str:
+    """Version of the package and a digest of its sources, so that a changed line is seen; of the
+    named subpackages only, where there are names."""
     import headroom
 
     digest = hashlib.sha256()
     root = importlib.resources.files("headroom")
-    for name, text in sorted(_sources(root, "")):
-        digest.update(name.encode() + text)
+    folders = [root / part for part in parts] or [root]
+    for folder in folders:
+        for name, text in sorted(_sources(folder, folder.name)):
+            digest.update(name.encode() + text)
     return f"{headroom.__version__}+{digest.hexdigest()[:10]}"
 
 

@@ -83,6 +83,11 @@ MEAN = "mean"
 QUANTILE_LEVELS = "quantile_levels"
 QUANTILES = "quantiles"
 
+# the choice per series
+FACTOR = "factor"
+SCORE = "score"
+N_WINDOWS = "n_windows"
+
 # measures of a forecast
 MEAN_WQL_LOSS = "quantile_loss"  # sum over steps of the mean pinball loss x 2
 ABS_TARGET = "abs_target"  # sum over steps of |target|

@@ -195,7 +195,7 @@ class Recommend(Settings):
     review_days: int = Field(7, ge=1)
     paths: int = Field(200, ge=50, le=5_000, description="Sample paths per decision.")
     min_saving: float = Field(50, ge=0, description="US dollars per 30 days.")
-    min_change: Share = Field(0.1, description="Smaller relative changes are not proposed.")
+    min_change: Share = Field(0.2, description="Smaller relative changes are not proposed.")
     max_step_down: Share = Field(0.3, description="Largest reduction in one change.")
     unit_cost: float = Field(0.04, gt=0, description="US dollars per core and hour, fallback.")
     outlook_probability: Probability = Field(
@@ -253,6 +253,7 @@ class Limits(Settings):
 
     max_rejected_rows: Share = Field(0.05, description="Refused rows of the source: ingest fails.")
     max_refused_series: Share = Field(0.10, description="Series without a forecast: exit code 3.")
+    max_drifting_groups: Share = Field(0.20, description="Groups that drift: exit code 3.")
 
 
 class Report(Settings):
@@ -285,6 +286,14 @@ class Config(Settings):
     limits: Limits = Limits()
     report: Report = Report()
     spark: Spark = Spark()
+
+    @field_validator("warehouse", "artifacts")
+    @classmethod
+    def _absolute(cls, place: str | None) -> str | None:
+        """Local folders are absolute: tasks may run elsewhere than the driver."""
+        if place is None or "://" in place or is_catalog(place):
+            return place
+        return str(Path(place).expanduser().absolute())
 
     @model_validator(mode="after")
     def _artifacts_have_a_place(self) -> "Config":

@@ -159,7 +159,7 @@ MODELS = _table(
     (c.CONFIG, STRING),
     (c.CONFIG_DIGEST, STRING),
     (c.CODE_VERSION, STRING),
-    (c.INPUTS, LONGS),
+    (c.INPUTS, STRINGS),  # content digests; the runs row has the table versions
     (c.METRICS, DOUBLES),
     (c.WEIGHTS_PATH, STRING),
     (c.SHA256, STRING),
@@ -214,6 +214,18 @@ BACKTESTS = _table(
     (c.COVERAGE_80, DOUBLE),
     (c.COVERAGE_90, DOUBLE),
     (c.COVERAGE_95, DOUBLE),
+)
+
+SELECTIONS = _table(
+    "selections",
+    (c.MODEL_VERSION, c.ITEM_ID),
+    (c.MODEL_VERSION, STRING),
+    (c.ITEM_ID, STRING),  # "" = every item that has no row of its own
+    (c.METHOD, STRING),
+    (c.FACTOR, DOUBLE),  # on the distance of the quantiles from the median
+    (c.SCORE, DOUBLE),  # expected loss relative to the mean over methods
+    (c.N_WINDOWS, INT),  # the choice rests on
+    widening=f"{c.FACTOR} > 0",
 )
 
 FORECASTS = _table(
@@ -347,6 +359,7 @@ TABLES = {
         TRAINING_LOG,
         BACKTESTS,
         BACKTEST_FORECASTS,
+        SELECTIONS,
         FORECASTS,
         RECOMMENDATIONS,
         MONITORING,

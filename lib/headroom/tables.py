@@ -4,7 +4,8 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -117,7 +118,7 @@ class Tables:
         duplicates in silence, so callers aggregate first.
         """
         self.create(table)
-        match = " AND ".join(f"old.{name} <=> new.{name}" for name in table.key)
+        match = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
         merge = (
             self._delta(table)
             .alias("old")
@@ -127,6 +128,11 @@ class Tables:
         )
         _with_retries(merge.execute, table)
         return self._written(table)
+
+    def maintain(self, table: Table) -> None:
+        """Small files compacted, and files dropped that no version of the last week needs."""
+        self._delta(table).optimize().executeCompaction()
+        self._delta(table).vacuum()
 
     def _written(self, table: Table) -> DataFrame:
         version = self.version(table)
@@ -160,15 +166,20 @@ def source_frame(
 
     Raises DataError that names the path and what to do.
     """
-    reader = spark.read.options(**dict(options or {}))
-    try:
+    defaults = {"csv": {"header": "true"}, "json": {"primitivesAsString": "true"}}
+    reader = spark.read.options(**{**defaults.get(format, {}), **(options or {})})
+    with source_errors(path, format):
         if format == "table":
             return reader.table(_table_name(path))
-        if format == "csv":
-            return reader.option("header", True).option("mode", "PERMISSIVE").csv(path)
-        if format == "json":
-            return reader.option("primitivesAsString", True).json(path)
         return reader.format(format).load(path)
+
+
+@contextmanager
+def source_errors(path: str | None, format: str) -> Iterator[None]:
+    """Turns what goes wrong while a source is read, at once or at the first action, into one
+    DataError that names the path and what to do."""
+    try:
+        yield
     except HeadroomError:
         raise
     except Exception as error:  # Spark raises many classes here; each becomes one message

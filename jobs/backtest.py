@@ -1,0 +1,46 @@
+"""Judge every method on windows it has not seen. Reads series and models; writes backtests,
+backtest_forecasts and selections, and makes the model champion if it earned that.
+"""
+
+from pyspark import StorageLevel
+
+from headroom.cli import Job, code_version, main
+from headroom.evaluation.backtest import evaluate
+from headroom.evaluation.measures import beats_naive, fleet_measures, sentence
+from headroom.evaluation.verdict import (
+    build_backtest_forecasts,
+    build_backtests,
+    build_selections,
+    fleet_losses,
+)
+from headroom.registry import LEARNING, load, model_version, registered, staged
+from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, MODELS, SELECTIONS, SERIES
+from headroom.training.shards import content_digest
+
+
+def run(job: Job) -> None:
+    config, tables = job.config, job.tables
+    series, models = tables.read(SERIES), tables.read(MODELS)
+    version = model_version(config, content_digest(series), code_version(*LEARNING))
+    model = load(registered(models, version))
+    evaluations = evaluate(series, model, config).persist(StorageLevel.DISK_ONLY)
+    fleet = fleet_losses(evaluations)
+
+    selections = build_selections(evaluations, fleet, version)
+    tables.replace(selections, SELECTIONS, {"model_version": version})
+    tables.replace(build_backtest_forecasts(evaluations, fleet, config), BACKTEST_FORECASTS)
+    written = tables.replace(build_backtests(evaluations, fleet, version, config), BACKTESTS)
+    n_judged = evaluations.count()
+    evaluations.unpersist()
+
+    measures = fleet_measures(written)
+    changed = staged(job.spark, models, version, measures, passes_gate=beats_naive(measures))
+    tables.merge(changed, MODELS)
+    n_series = series.count()
+    job.count(series=n_series, judged=n_judged)
+    job.note(sentence(measures))
+    job.limit_refused(n_series - n_judged, n_series)
+
+
+if __name__ == "__main__":
+    main("backtest", __doc__, run)

@@ -1,0 +1,37 @@
+"""Train the global network on Horovod ranks. Reads series; writes models and training_log.
+
+The end of every series that the backtest will judge is held out. The same series, settings and seed
+give the same model version; where it is registered already, nothing is trained.
+"""
+
+from headroom.cli import Job, code_version, main
+from headroom.registry import LEARNING, find, is_whole, model_version, weights_path
+from headroom.schemas import MODELS, SERIES, TRAINING_LOG
+from headroom.storage import write_bytes
+from headroom.training.ensemble import export, model_row, task_of, train_ensemble
+
+
+def run(job: Job) -> None:
+    config, tables = job.config, job.tables
+    series = tables.read(SERIES)
+    manifest = export(series, config)
+    version = model_version(config, manifest.digest, code_version(*LEARNING))
+    job.count(series=manifest.rows)
+    tables.create(MODELS)
+    if is_whole(find(tables.read(MODELS), version)):
+        job.note(f"model {version} is trained already")
+        return
+    task = task_of(series, manifest, config, version)
+    packed, log = train_ensemble(job.spark, task)
+
+    path = weights_path(config, version)
+    write_bytes(path, packed)
+    rows = [{"model_version": version, **row} for row in log]
+    log_frame = job.spark.createDataFrame(rows, TRAINING_LOG.schema)
+    tables.replace(log_frame, TRAINING_LOG, {"model_version": version})
+    row = model_row(packed, path, version, config, manifest, code_version())
+    tables.merge(job.spark.createDataFrame([row], MODELS.schema), MODELS)
+
+
+if __name__ == "__main__":
+    main("train", __doc__, run)

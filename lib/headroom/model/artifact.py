@@ -1,0 +1,80 @@
+"""A trained ensemble as bytes: arrays in `.npz`, what they mean as JSON beside them, no pickle."""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headroom.errors import ArtifactError
+from headroom.series.examples import N_PATCH, N_STEP
+
+FORMAT = 1
+ABOUT = "about"
+MAX_BYTES = 512 * 2**20  # of all arrays unpacked: a guard against archives made to explode
+
+Weights = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """The members of an ensemble, the shape they share, and what made them."""
+
+    members: tuple[Weights, ...]
+    shape: Mapping[str, Any]
+    about: Mapping[str, Any]
+
+
+def pack(members: Sequence[Weights], shape: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
+    """The same bytes for the same arrays and facts."""
+    header = {
+        "format": FORMAT,
+        "inputs": [N_PATCH, N_STEP],
+        "members": len(members),
+        "gates": "i,f,c,o",  # order of the gates in MXNet's LSTM weights
+        "shape": dict(shape),
+        "about": dict(about),
+    }
+    text = json.dumps(header, sort_keys=True).encode()
+    arrays = {
+        f"{place}/{name}": array
+        for place, weights in enumerate(members)
+        for name, array in sorted(weights.items())
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **{ABOUT: np.frombuffer(text, dtype=np.uint8)}, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, expected_sha256: str | None = None) -> Model:
+    """The model of packed bytes. Raises ArtifactError where they were altered or do not fit."""
+    if expected_sha256 is not None and digest(data) != expected_sha256:
+        raise ArtifactError(
+            "the weights are not those that were registered (sha256 differs); train again"
+        )
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if sum(info.file_size for info in archive.zip.infolist()) > MAX_BYTES:
+                raise ArtifactError("the weights are implausibly large; refused")
+            header = json.loads(archive[ABOUT].tobytes())
+            arrays = {name: archive[name] for name in archive.files if name != ABOUT}
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise ArtifactError(f"no model that headroom wrote: {error}") from error
+    if header["format"] != FORMAT or header["inputs"] != [N_PATCH, N_STEP]:
+        raise ArtifactError(
+            "the model was written by another version of headroom; train again with this one"
+        )
+    members: list[Weights] = [{} for _ in range(header["members"])]
+    for name, array in arrays.items():
+        place, _, parameter = name.partition("/")
+        members[int(place)][parameter] = array
+    return Model(tuple(members), header["shape"], header["about"])
+
+
+def digest(data: bytes) -> str:
+    """sha256 in hex."""
+    return hashlib.sha256(data).hexdigest()

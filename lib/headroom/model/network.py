@@ -1,0 +1,150 @@
+"""The network: what the floor misses, as quantiles of every step of the horizon at once.
+
+    patches (B, P, N_PATCH) ── LSTM over periods ──► state (B, C) ─┐
+    codes (B, K) ── embeddings ──► static (B, E) ──────────────────┼─► per step (B, H, ·)
+    steps (B, H, N_STEP) ──────────────────────────────────────────┘        │
+                                              Dense ─► LSTM over the horizon, both ways
+                                                      └─► Dense ─► quantiles (B, H, L)
+
+B windows, P periods, H steps, C cells, L levels. Quantiles are in units of the floor's standard
+deviation around its mean. The last layer starts at zero, where the answer is the floor itself: the
+normal quantiles. Increments pass through softplus, so quantiles cannot cross.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headroom.model.mx import mx
+from headroom.series.examples import N_PATCH, N_STEP
+from headroom.series.quantiles import normal_scores
+
+LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
+MEDIAN = LEVELS.index(0.5)
+EMBEDDING = 4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What must be known to build the network; stored beside its weights."""
+
+    hidden_size: int
+    dropout: float
+    cardinalities: tuple[int, ...]  # known codes per static column; 0 is the unknown one
+    recurrent: bool = True  # False: the same network without its LSTMs, to see what they add
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class QuantileNetwork(mx.gluon.HybridBlock):
+    """(patches, steps, codes) → quantiles (B, H, L)."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(prefix="network_")
+        hidden, half = shape.hidden_size, max(shape.hidden_size // 2, 1)
+        nn, rnn = mx.gluon.nn, mx.gluon.rnn
+        self.shape = shape
+        width = N_STEP + EMBEDDING * len(shape.cardinalities)
+        width += hidden if shape.recurrent else 0
+        with self.name_scope():
+            self.embeddings = nn.HybridSequential(prefix="embeddings_")
+            for place, size in enumerate(shape.cardinalities):
+                self.embeddings.add(
+                    nn.Embedding(
+                        size + 1, EMBEDDING, weight_initializer="zeros", prefix=f"c{place}_"
+                    )
+                )
+            if shape.recurrent:
+                self.encoder = rnn.LSTM(hidden, layout="NTC", input_size=N_PATCH, prefix="encoder_")
+                self.horizon = rnn.LSTM(
+                    half, layout="NTC", bidirectional=True, input_size=hidden, prefix="horizon_"
+                )
+            else:
+                self.plain = nn.Dense(
+                    2 * half, flatten=False, activation="relu", in_units=hidden, prefix="plain_"
+                )
+            self.drop = nn.Dropout(shape.dropout)
+            self.mix = nn.Dense(
+                hidden, flatten=False, activation="relu", in_units=width, prefix="mix_"
+            )
+            self.head = nn.Dense(
+                hidden,
+                flatten=False,
+                activation="relu",
+                in_units=hidden + 2 * half,
+                prefix="head_",
+            )
+            self.out = nn.Dense(
+                len(LEVELS),
+                flatten=False,
+                in_units=hidden,
+                weight_initializer="zeros",
+                prefix="out_",
+            )
+            scores = normal_scores(LEVELS)
+            self.start = self.params.get_constant("start", _inverse_softplus(np.diff(scores)))
+            self.stairs = self.params.get_constant("stairs", _stairs())
+
+    def hybrid_forward(
+        self, F: Any, patches: Any, steps: Any, codes: Any, start: Any, stairs: Any
+    ) -> Any:
+        context = []  # each (B, ·), the same for every step
+        if self.shape.recurrent:
+            states = self.encoder(patches)  # (B, P, C)
+            last = F.slice_axis(states, axis=1, begin=-1, end=None)  # (B, 1, C)
+            context.append(last)
+        for place, embedding in enumerate(self.embeddings):
+            code = F.slice_axis(codes, axis=1, begin=place, end=place + 1)  # (B, 1)
+            context.append(embedding(code))  # (B, 1, E)
+        wide = [steps]
+        for part in context:  # (B, 1, ·) → (B, H, ·)
+            wide.append(F.broadcast_like(part, steps, lhs_axes=(1,), rhs_axes=(1,)))
+        mixed = self.drop(self.mix(F.concat(*wide, dim=2)))  # (B, H, C)
+        around = self.horizon(mixed) if self.shape.recurrent else self.plain(mixed)  # (B, H, C)
+        raw = self.out(self.drop(self.head(F.concat(mixed, around, dim=2))))  # (B, H, L)
+        median = F.slice_axis(raw, axis=2, begin=0, end=1)  # (B, H, 1)
+        rises = F.slice_axis(raw, axis=2, begin=1, end=None)  # (B, H, L-1)
+        rises = F.Activation(F.broadcast_add(rises, start), act_type="softrelu")
+        return F.broadcast_add(F.dot(rises, stairs), median)  # (B, H, L)
+
+
+def build_network(shape: Shape, seed: int, context: Any = None) -> QuantileNetwork:
+    """The network with weights drawn by `seed`."""
+    mx.random.seed(seed)
+    np.random.seed(seed % 2**32)  # MXNet's Xavier draws from numpy's global generator
+    network = QuantileNetwork(shape)
+    network.initialize(mx.init.Xavier(), ctx=context or mx.cpu())
+    return network
+
+
+def weights_of(network: QuantileNetwork) -> dict[str, NDArray[np.float32]]:
+    """The trained arrays by name (constants excluded)."""
+    return {
+        name: parameter.data().asnumpy()
+        for name, parameter in sorted(network.collect_params().items())
+        if parameter.grad_req != "null"
+    }
+
+
+def set_weights(network: QuantileNetwork, weights: dict[str, NDArray[np.float32]]) -> None:
+    """Sets every trained array. Raises KeyError for one that is missing."""
+    for name, parameter in network.collect_params().items():
+        if parameter.grad_req != "null":
+            parameter.set_data(mx.nd.array(weights[name]))
+
+
+def _inverse_softplus(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.log(np.expm1(values)).reshape(1, 1, -1).astype(np.float32)
+
+
+def _stairs() -> NDArray[np.float32]:
+    """(L-1, L): sums of rises from the median outwards."""
+    stairs = np.zeros((len(LEVELS) - 1, len(LEVELS)), dtype=np.float32)
+    for level in range(MEDIAN + 1, len(LEVELS)):
+        stairs[MEDIAN:level, level] = 1.0
+    for level in range(MEDIAN):
+        stairs[level:MEDIAN, level] = -1.0
+    return stairs

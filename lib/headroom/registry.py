@@ -1,0 +1,103 @@
+"""Which models there are, which one serves, and how it got there."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from headroom import columns as c
+from headroom.config import Config
+from headroom.errors import ArtifactError, DataError
+from headroom.schemas import MODELS
+from headroom.scoring import ModelFile
+from headroom.storage import read_bytes
+
+CANDIDATE, CHAMPION, ARCHIVED = "candidate", "champion", "archived"
+
+LEARNING = ("series", "model", "training")  # the sources that determine the weights
+
+# Settings of training that change how, but not what: they are no part of a model's identity.
+_NOT_IDENTITY = {"ranks", "attempts", "timeout_seconds", "stall_seconds", "device"}
+
+
+def model_version(config: Config, data_digest: str, code_version: str) -> str:
+    """Sixteen hex digits of everything that determines the weights: the same inputs, settings, seed
+    and code give the same version, so that a repeated run finds its model instead of another."""
+    training = config.training.model_dump(mode="json", exclude=_NOT_IDENTITY)
+    backtest = config.backtest.model_dump(mode="json")
+    horizon = config.forecast.prediction_length
+    facts = [training, backtest, horizon, config.seed, data_digest, code_version]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def weights_path(config: Config, version: str) -> str:
+    """Where the weights of a version lie."""
+    return f"{config.artifacts_path.rstrip('/')}/models/{version}.npz"
+
+
+def find(models: DataFrame, version: str) -> Row | None:
+    """The registered model of that version."""
+    return models.where(F.col(c.MODEL_VERSION) == version).first()
+
+
+def registered(models: DataFrame, version: str) -> Row:
+    """The model of that version. Raises DataError where it is not registered."""
+    row = find(models, version)
+    if row is None:
+        raise DataError(
+            f"no model {version} for these series and settings: run `train` with the same "
+            "configuration first, or `pipeline`"
+        )
+    return row
+
+
+def champion(models: DataFrame) -> Row:
+    """The model that serves. Raises DataError where none does."""
+    row = models.where(F.col(c.STAGE) == CHAMPION).first()
+    if row is None:
+        raise DataError("no model serves yet: run `train` and `backtest`, or `pipeline`")
+    return row
+
+
+def load(row: Row) -> ModelFile:
+    """The weights of a registered model. Raises ArtifactError where they are missing or altered."""
+    packed = read_bytes(row[c.WEIGHTS_PATH])
+    if hashlib.sha256(packed).hexdigest() != row[c.SHA256]:
+        raise ArtifactError(
+            f"{row[c.WEIGHTS_PATH]} is not what was registered (sha256 differs); delete it and "
+            "run `train` again"
+        )
+    return ModelFile(row[c.MODEL_VERSION], packed, row[c.SHA256])
+
+
+def is_whole(row: Row | None) -> bool:
+    """Whether the registered weights are there, unaltered."""
+    try:
+        return row is not None and bool(load(row).packed)
+    except ArtifactError:
+        return False
+
+
+def staged(
+    spark: SparkSession,
+    models: DataFrame,
+    version: str,
+    measures: Mapping[str, float],
+    *,
+    passes_gate: bool,
+) -> DataFrame:
+    """MODELS rows to merge after a backtest: the judged model with its measures, champion where it
+    passed the gate or nobody serves; the champion it replaces, archived."""
+    serving = models.where(F.col(c.STAGE) == CHAMPION).collect()  # one row at most
+    others = [row.asDict() for row in serving if row[c.MODEL_VERSION] != version]
+    judged = registered(models, version).asDict()
+    promoted = passes_gate or not others
+    changed: list[dict[str, Any]] = []
+    if promoted:
+        changed = [{**row, c.STAGE: ARCHIVED} for row in others]
+    stage = CHAMPION if promoted else CANDIDATE
+    changed.append({**judged, c.STAGE: stage, c.METRICS: dict(measures)})
+    return spark.createDataFrame(changed, MODELS.schema)

@@ -1,0 +1,95 @@
+"""Which windows a training step sees: the same for any number of ranks.
+
+The second half of the data is cut into BLOCKS blocks. For each block the floor is fitted on what
+lies before it, so that the network learns from errors that the floor makes out of its sample.
+A step draws its windows over the whole fleet from a generator keyed by (seed, step); each rank
+builds those of its own series.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headroom.series.examples import Examples, Fitted, build_examples, fit
+from headroom.series.panel import Panel
+
+Ints = NDArray[np.int64]
+
+BLOCKS = 4
+SHARE = 0.5  # of the typical series that windows come from
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes that all ranks agree on before training."""
+
+    n_series: int  # over all ranks
+    batch_size: int  # over all ranks
+    horizon: int
+    back: tuple[int, ...]  # first origin of each block, in steps before the end, falling
+
+    @property
+    def last_back(self) -> int:
+        """The latest origin: half the horizon must lie inside the data."""
+        return max(self.horizon // 2, 1)
+
+
+def make_plan(lengths: Sequence[int], batch_size: int, horizon: int) -> Plan:
+    """The plan for a fleet of series of these lengths (over all ranks)."""
+    typical = int(np.median(lengths)) if len(lengths) else 0
+    last = max(horizon // 2, 1)
+    reach = max(int(typical * SHARE), last + 1)
+    back = np.linspace(reach, last, BLOCKS + 1)[:-1].astype(int)
+    return Plan(len(lengths), batch_size, horizon, tuple(sorted(set(back.tolist()), reverse=True)))
+
+
+class Windows:
+    """The training windows of one rank's series."""
+
+    def __init__(self, panel: Panel, plan: Plan, positions: Ints) -> None:
+        self.plan = plan
+        self._row_at = np.full(plan.n_series, -1)  # row of the series at a position in the fleet
+        self._row_at[positions] = np.arange(len(positions))
+        self.blocks = [fit(panel, plan.horizon, max(panel.n_steps - back, 1)) for back in plan.back]
+        seasons = panel.freq.seasons
+        minimum = seasons[0] if seasons else 1
+        first = panel.n_steps - panel.lengths
+        self._earliest = first + max(minimum, 4)  # an origin needs a little past
+        self._n_steps = panel.n_steps
+
+    def draw(self, seed: int, step: int) -> list[Examples]:
+        """This rank's windows of one step, grouped by block; together at most `batch_size`."""
+        rng = np.random.default_rng([seed, step])
+        series = rng.integers(0, max(self.plan.n_series, 1), self.plan.batch_size)
+        block = rng.integers(0, len(self.blocks), self.plan.batch_size)
+        place = rng.random(self.plan.batch_size)
+        mine = self._row_at[series] >= 0
+        rows, block, place = self._row_at[series[mine]], block[mine], place[mine]
+        drawn = []
+        for number, fitted in enumerate(self.blocks):
+            chosen = block == number
+            examples = self._build(fitted, number, rows[chosen], place[chosen])
+            if examples is not None:
+                drawn.append(examples)
+        return drawn
+
+    def _build(
+        self, fitted: Fitted, block: int, rows: Ints, place: NDArray[np.float64]
+    ) -> Examples | None:
+        backs = (*self.plan.back, self.plan.last_back)
+        begin, end = self._n_steps - backs[block], self._n_steps - backs[block + 1]
+        origins = begin + (place * max(end - begin, 1)).astype(np.int64)
+        usable = origins >= self._earliest[rows]
+        if not usable.any():
+            return None
+        return build_examples(fitted, rows[usable], origins[usable])
+
+
+def joined(parts: Sequence[Examples]) -> Examples:
+    """The windows of several groups, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    names = Examples.__dataclass_fields__
+    return Examples(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})

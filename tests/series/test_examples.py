@@ -1,0 +1,94 @@
+"""What the network sees: nothing of the future, nothing of the unit, the same in any company."""
+
+import numpy as np
+import pytest
+from panels import make_panel, series
+
+from headroom.errors import SchemaError
+from headroom.series.examples import N_PATCH, N_STEP, Examples, build_examples, fit
+from headroom.series.panel import Panel, panel_of
+
+ORIGIN, HORIZON = 500, 24
+
+
+def window(panel: Panel, row: int = 0, origin: int = ORIGIN) -> Examples:
+    fitted = fit(panel, HORIZON, origin)
+    return build_examples(fitted, np.array([row]), np.array([origin]))
+
+
+def inputs(examples: Examples) -> list[np.ndarray]:
+    return [examples.patches, examples.steps, examples.center, examples.sd]
+
+
+def test_widths_are_those_the_network_expects() -> None:
+    examples = window(make_panel(series(1)))
+    assert examples.patches.shape == (1, 14, N_PATCH)
+    assert examples.steps.shape == (1, HORIZON, N_STEP)
+    assert examples.mask.sum() == HORIZON
+
+
+def test_what_comes_after_the_origin_changes_no_input() -> None:
+    changed = series(1)
+    changed[ORIGIN:] = 1e6
+    for before, after in zip(
+        inputs(window(make_panel(series(1)))), inputs(window(make_panel(changed))), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_unit_of_the_target_does_not_matter() -> None:
+    for small, large in zip(
+        inputs(window(make_panel(series(1)))),
+        inputs(window(make_panel(1e6 * series(1)))),
+        strict=True,
+    ):
+        np.testing.assert_allclose(small, large, rtol=1e-4, atol=1e-4)
+
+
+def test_company_does_not_matter() -> None:
+    alone = window(make_panel(series(1)))
+    longer = np.concatenate([series(9, 300), series(2)])
+    together = window(make_panel(series(1), longer), origin=ORIGIN + 300)
+    for one, other in zip(inputs(alone), inputs(together), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def test_an_event_is_seen_once_it_is_known() -> None:
+    def lift(known_step: int) -> float:
+        event = {
+            "kind": "live_event",
+            "first_step": ORIGIN + 3,
+            "last_step": ORIGIN + 5,
+            "expected_lift": 0.4,
+            "known_step": known_step,
+        }
+        return float(window(make_panel(series(1), events=[event])).steps[0, :, -1].sum())
+
+    assert lift(ORIGIN - 1) == pytest.approx(1.2)
+    assert lift(ORIGIN) == 0.0
+
+
+def test_the_calendar_is_local() -> None:
+    utc = window(make_panel(series(1))).steps
+    tokyo = window(make_panel(series(1), zone="Asia/Tokyo")).steps
+    assert not np.allclose(utc, tokyo)
+
+
+@pytest.mark.parametrize(("freq", "length"), [("5min", 900), ("D", 90), ("W", 60), ("MS", 40)])
+def test_every_frequency_has_the_same_widths(freq: str, length: int) -> None:
+    panel = make_panel(series(1, length), freq=freq)
+    fitted = fit(panel, 7)
+    examples = build_examples(fitted, np.array([0]), np.array([length]))
+    assert examples.patches.shape == (1, 14, N_PATCH)
+    assert examples.steps.shape == (1, 7, N_STEP)
+    assert np.isfinite(examples.steps).all()
+    assert examples.mask.sum() == 0
+
+
+def test_mixed_frequencies_are_refused() -> None:
+    rows = {
+        name: []
+        for name in ("item_id", "start", "target", "time_zone", "static_codes", "series_events")
+    }
+    with pytest.raises(SchemaError, match="one panel holds one frequency"):
+        panel_of({**rows, "freq": ["h", "D"]})

@@ -1,0 +1,111 @@
+"""The floor: exact on what it can know, calm about what it cannot."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headroom.series import floor as flr
+
+HOURS = (24, 168)
+
+
+def daily(n_days: int, level: float = 100.0) -> np.ndarray:
+    hours = np.arange(24 * n_days)
+    return level + 0.4 * level * np.sin(2 * np.pi * hours / 24)
+
+
+def test_lags_surround_the_seasons() -> None:
+    assert flr.lags_for(HOURS).tolist() == [1, 2, 3, 23, 24, 25, 47, 48, 49, 167, 168, 169]
+    assert flr.lags_for(()).tolist() == [1, 2, 3]
+
+
+def test_a_pure_season_is_continued() -> None:
+    x = daily(30)[None, :]
+    floor, cleaned = flr.fit_floor(x[:, :-24], HOURS)
+    z = flr.forecast(floor, cleaned, np.array([0]), np.array([x.shape[1] - 24]), 24)
+    np.testing.assert_allclose(floor.scale.inverse(z)[0], x[0, -24:], rtol=0.01)
+
+
+def test_one_zero_among_hundreds_does_not_move_the_forecast() -> None:
+    rng = np.random.default_rng(3)
+    x = daily(30) * rng.lognormal(0, 0.02, 720)
+    spoilt = x.copy()
+    spoilt[-24] = 0.0
+    forecasts = []
+    for values in (x, spoilt):
+        floor, cleaned = flr.fit_floor(values[None, :], HOURS)
+        z = flr.forecast(floor, cleaned, np.array([0]), np.array([720]), 24)
+        forecasts.append(floor.scale.inverse(z)[0])
+    np.testing.assert_allclose(forecasts[1], forecasts[0], rtol=0.1)
+
+
+def test_cleaning_is_causal() -> None:
+    rng = np.random.default_rng(4)
+    x = daily(20)[None, :] * rng.lognormal(0, 0.1, 480)
+    floor, cleaned = flr.fit_floor(x, HOURS)
+    later = x.copy()
+    later[:, 400:] *= 50
+    again = flr.clean(floor, floor.scale.forward(later))
+    np.testing.assert_array_equal(again[:, :400], cleaned[:, :400])
+
+
+def test_missing_values_are_filled_and_leading_ones_stay() -> None:
+    x = np.full((2, 200), np.nan)
+    x[0, 50:] = daily(9)[:150]
+    x[1] = daily(9)[:200]
+    x[1, 120:130] = np.nan
+    _, cleaned = flr.fit_floor(x, HOURS)
+    assert np.isnan(cleaned[0, :50]).all()
+    assert not np.isnan(cleaned[0, 50:]).any()
+    assert not np.isnan(cleaned[1]).any()
+
+
+def test_spread_of_a_random_walk_grows_with_the_root_of_the_horizon() -> None:
+    scale = flr.Scale(np.ones(1), np.zeros(1), np.ones(1))
+    walk = flr.Floor(
+        scale,
+        np.array([1]),
+        np.array([[1.0, 0.0]]),
+        np.array([0.1]),
+        np.array([-9.0]),
+        np.array([9.0]),
+    )
+    np.testing.assert_allclose(flr.spread(walk, 4)[0], 0.1 * np.sqrt([1, 2, 3, 4]))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [np.zeros(100), np.full(100, 7.5), np.array([5.0]), np.full(50, np.nan), np.full(60, 1e30)],
+    ids=["zeros", "constant", "single", "unobserved", "huge"],
+)
+def test_degenerate_series_have_finite_forecasts(x: np.ndarray) -> None:
+    floor, cleaned = flr.fit_floor(x[None, :], HOURS)
+    z = flr.forecast(floor, cleaned, np.array([0]), np.array([len(x)]), 48)
+    sd = flr.spread(floor, 48)
+    values = floor.scale.inverse(z + 2 * sd)
+    assert np.isfinite(values).all()
+    assert (sd > 0).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.none(), st.floats(-1e12, 1e12, allow_nan=False)), min_size=1, max_size=120
+    )
+)
+def test_any_series_has_finite_forecasts_near_its_range(values: list[float | None]) -> None:
+    x = np.array([np.nan if value is None else value for value in values], dtype=float)[None, :]
+    floor, cleaned = flr.fit_floor(x, (7,))
+    z = flr.forecast(floor, cleaned, np.array([0]), np.array([x.shape[1]]), 14)
+    assert np.isfinite(floor.scale.inverse(z)).all()
+    assert (z >= floor.low[0] - 1e-9).all()
+    assert (z <= floor.high[0] + 1e-9).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-1e9, 1e9, allow_nan=False), st.floats(1e-6, 1e6))
+def test_the_scale_inverts(value: float, unit: float) -> None:
+    scale = flr.Scale(np.array([unit]), np.array([0.3]), np.array([1.7]))
+    there = scale.forward(np.array([[value]]))
+    np.testing.assert_allclose(scale.inverse(there)[0, 0], value, rtol=1e-9, atol=1e-9 * unit)

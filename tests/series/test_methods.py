@@ -1,0 +1,47 @@
+"""Forecast methods: ordered, finite, and what their names say."""
+
+import numpy as np
+import pytest
+from panels import make_panel, series
+
+from headroom.series.methods import LOG_AR, SEASONAL_NAIVE, forecast_methods, seasonal_naive
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def test_seasonal_naive_repeats_and_widens() -> None:
+    values = np.array([[1.0, 2.0, 3.0, 5.0]])
+    quantiles = seasonal_naive(values, 2, 4, LEVELS)
+    assert quantiles[0, :, 1].tolist() == [3.0, 5.0, 3.0, 5.0]
+    sd = np.sqrt((2.0**2 + 3.0**2) / 2)
+    np.testing.assert_allclose(quantiles[0, 0, 2] - 3.0, 1.2816 * sd, rtol=1e-4)
+    np.testing.assert_allclose(quantiles[0, 2, 2] - 3.0, 1.2816 * sd * np.sqrt(2), rtol=1e-4)
+
+
+def test_a_gap_in_the_last_season_is_filled_from_the_one_before() -> None:
+    values = np.array([[1.0, 2.0, 3.0, np.nan]])
+    assert seasonal_naive(values, 2, 2, LEVELS)[0, :, 1].tolist() == [3.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [np.zeros(200), np.full(200, 3.0), np.arange(200.0), np.array([4.0]), np.full(30, 1e-12)],
+    ids=["zeros", "constant", "line", "single", "tiny"],
+)
+def test_any_series_has_ordered_finite_quantiles(target: np.ndarray) -> None:
+    found = forecast_methods(make_panel(target), 48, LEVELS, None, LEVELS)
+    assert set(found) == {SEASONAL_NAIVE, LOG_AR}
+    for quantiles in found.values():
+        assert np.isfinite(quantiles).all()
+        assert (np.diff(quantiles, axis=2) >= 0).all()
+        assert (quantiles >= 0).all()
+
+
+def test_a_network_that_adds_nothing_is_the_floor() -> None:
+    from headroom.series.quantiles import normal_scores
+
+    def silent(examples):  # type: ignore[no-untyped-def]
+        return np.broadcast_to(normal_scores(LEVELS), (*examples.center.shape, 3))
+
+    found = forecast_methods(make_panel(series(5)), 24, LEVELS, silent, LEVELS)
+    np.testing.assert_allclose(found["lstm"], found[LOG_AR])
