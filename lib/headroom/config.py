@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import available_timezones
@@ -246,6 +246,14 @@ class Simulate(Settings):
     days: int = Field(63, ge=1, le=3_650)
     start: str = Field("2025-09-01", pattern=r"^\d{4}-\d{2}-\d{2}$")
     dirt: Share = Field(0.01, description="Share of rows made dirty: gaps, duplicates, …")
+
+    @field_validator("start")
+    @classmethod
+    def _start_is_a_date(cls, start: str) -> str:
+        try:
+            return date.fromisoformat(start).isoformat()
+        except ValueError as error:
+            raise ValueError(f"{start!r} is no date of the calendar") from error
 
 
 class Limits(Settings):

@@ -151,7 +151,7 @@ def _cost(group: Group, seconds: Integers, capacity: Floats) -> Floats:
 def _latency(group: Group, seconds: Integers, used: Floats) -> Floats:
     """99th percentile in milliseconds: flat at first, steep where hosts saturate."""
     quiet = draw_log(15, 400, group.fleet.seed, group.service.name, "latency")
-    queue = 0.5 * used**4 / (1.04 - np.minimum(used, 1.0))
+    queue = 0.3 * used + 0.5 * used**4 / (1.04 - np.minimum(used, 1.0))
     noise = 0.04 * normals(group.key(LATENCY), seconds)
     noise += 0.05 * smooth_noise(group.key(LATENCY, "slow"), seconds, 4 * HOUR)
     factor = np.ones(len(seconds))
