@@ -13,8 +13,8 @@ setup(
     description="Forecasts of a fleet's metrics on Spark, turned into recommendations",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
-    package_dir={"": "lib"},
-    packages=find_packages("lib"),
+    package_dir={"": "lib", "jobs": "jobs"},
+    packages=[*find_packages("lib"), "jobs"],
     package_data={"headroom": ["**/*.npz", "**/*.css", "**/*.js", "**/*.html"]},
     install_requires=[
         "pyspark>=3.5.3,<4.1",
@@ -25,14 +25,13 @@ setup(
         "pydantic>=2.9,<3",
         "pyyaml>=6,<7",
         "holidays>=0.60",
-        # training and scoring with the network
-        "mxnet==1.9.1",
-        "horovod==0.28.1",
-        "cloudpickle>=3",
-        "psutil>=6",
-        "packaging>=24",
+        "jinja2>=3.1,<4",
     ],
     extras_require={
+        "network": ["mxnet==1.9.1"],
+        # Horovod itself is built from source against MXNet (requirements-horovod.lock); these are
+        # what it imports. Its extra `spark` would pin a pyarrow that Spark 4 refuses.
+        "training": ["cloudpickle>=3", "psutil>=6", "packaging>=24"],
         "dev": [
             "pytest>=8",
             "chispa>=0.11",
@@ -44,7 +43,7 @@ setup(
             "types-jsonschema",
             "botocore>=1.35",
             "jsonschema>=4.23",
-            "build>=1.2",
+            "pip-tools>=7.4",
             "venv-pack>=0.2",
         ]
     },
