@@ -19,7 +19,7 @@ if [[ $wanted == *" ingest "* ]]; then
     --name headroom-ingest \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/ingest.py \
     --config conf/fleet.yaml
 fi
@@ -31,7 +31,7 @@ if [[ $wanted == *" features "* ]]; then
     --name headroom-features \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/features.py \
     --config conf/fleet.yaml
 fi
@@ -43,7 +43,7 @@ if [[ $wanted == *" train "* ]]; then
     --name headroom-train \
     --properties-file conf/standalone/training.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/train.py \
     --config conf/fleet.yaml
 fi
@@ -55,7 +55,7 @@ if [[ $wanted == *" backtest "* ]]; then
     --name headroom-backtest \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/backtest.py \
     --config conf/fleet.yaml
 fi
@@ -67,7 +67,7 @@ if [[ $wanted == *" score "* ]]; then
     --name headroom-score \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/score.py \
     --config conf/fleet.yaml
 fi
@@ -79,7 +79,7 @@ if [[ $wanted == *" recommend "* ]]; then
     --name headroom-recommend \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/recommend.py \
     --config conf/fleet.yaml
 fi
@@ -91,7 +91,7 @@ if [[ $wanted == *" monitor "* ]]; then
     --name headroom-monitor \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/monitor.py \
     --config conf/fleet.yaml
 fi
@@ -103,7 +103,7 @@ if [[ $wanted == *" report "* ]]; then
     --name headroom-report \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/report.py \
     --config conf/fleet.yaml
 fi
@@ -115,7 +115,7 @@ if [[ $wanted == *" maintain "* ]]; then
     --name headroom-maintain \
     --properties-file conf/standalone/processing.properties \
     --archives 'dist/environment.tar.gz#environment' \
-    --py-files dist/headroom-0.1.0-py3-none-any.whl \
+    --py-files dist/headroom-0.1.0.zip \
     jobs/maintain.py \
     --config conf/fleet.yaml
 fi

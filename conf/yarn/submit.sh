@@ -19,7 +19,7 @@ if [[ $wanted == *" ingest "* ]]; then
     --name headroom-ingest \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/ingest.py \
     --config fleet.yaml
@@ -32,7 +32,7 @@ if [[ $wanted == *" features "* ]]; then
     --name headroom-features \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/features.py \
     --config fleet.yaml
@@ -45,7 +45,7 @@ if [[ $wanted == *" train "* ]]; then
     --name headroom-train \
     --properties-file conf/yarn/training.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/train.py \
     --config fleet.yaml
@@ -58,7 +58,7 @@ if [[ $wanted == *" backtest "* ]]; then
     --name headroom-backtest \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/backtest.py \
     --config fleet.yaml
@@ -71,7 +71,7 @@ if [[ $wanted == *" score "* ]]; then
     --name headroom-score \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/score.py \
     --config fleet.yaml
@@ -84,7 +84,7 @@ if [[ $wanted == *" recommend "* ]]; then
     --name headroom-recommend \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/recommend.py \
     --config fleet.yaml
@@ -97,7 +97,7 @@ if [[ $wanted == *" monitor "* ]]; then
     --name headroom-monitor \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/monitor.py \
     --config fleet.yaml
@@ -110,7 +110,7 @@ if [[ $wanted == *" report "* ]]; then
     --name headroom-report \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/report.py \
     --config fleet.yaml
@@ -123,7 +123,7 @@ if [[ $wanted == *" maintain "* ]]; then
     --name headroom-maintain \
     --properties-file conf/yarn/processing.properties \
     --archives 's3://example-headroom/code/environment.tar.gz#environment' \
-    --py-files s3://example-headroom/code/headroom-0.1.0-py3-none-any.whl \
+    --py-files s3://example-headroom/code/headroom-0.1.0.zip \
     --files s3://example-headroom/code/fleet.yaml \
     s3://example-headroom/code/jobs/maintain.py \
     --config fleet.yaml

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from jobs.pipeline import ORDER
+from pyspark import SparkContext
 
 import headroom
 from headroom.cli import argument_parser
@@ -50,8 +51,9 @@ def test_a_command_names_files_that_exist_and_options_that_are_known(
         parsed = argument_parser(application.job, "").parse_args(words)
         assert Path(parsed.config).name == "fleet.yaml"
         assert parsed.set == (["training.device=gpu"] if gpu and application.trains else [])
-        wheel = f"headroom-{headroom.__version__}-py3-none-any.whl"
-        assert options["--py-files"].endswith("/" + wheel)
+        # PySpark puts no other names on the path of its workers.
+        assert Path(options["--py-files"]).suffix in SparkContext.PACKAGE_EXTENSIONS
+        assert Path(options["--py-files"]).stem == f"headroom-{headroom.__version__}"
 
 
 @clusters

@@ -8,6 +8,8 @@ from headroom.config import Config
 ENVIRONMENT = "environment"
 PYTHON = f"./{ENVIRONMENT}/bin/python"
 WHEEL = f"headroom-{headroom.__version__}-py3-none-any.whl"
+# The wheel under a name that Spark puts on the workers' path: it knows .zip, but not .whl.
+ZIP = f"headroom-{headroom.__version__}.zip"
 
 _ORDER = (
     "simulate", "ingest", "features", "train", "backtest", "score", "recommend", "monitor",
@@ -35,8 +37,8 @@ class Shipped:
     prefix: str
 
     @property
-    def wheel(self) -> str:
-        return f"{self.prefix}/{WHEEL}"
+    def packages(self) -> str:
+        return f"{self.prefix}/{ZIP}"
 
     def environment(self, gpu: bool = False) -> str:
         """The packed Python environment, and the folder it is unpacked to."""

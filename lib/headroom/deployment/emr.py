@@ -104,7 +104,7 @@ def _command(
         *("--name", f"{deployment.name}-{application.job}"),
         *as_options(properties),
         *("--archives", shipped.environment(on_gpu)),
-        *("--py-files", shipped.wheel),
+        *("--py-files", shipped.packages),
         *("--files", shipped.file(config_name)),
         shipped.file(application.script),
         *arguments(application, config_name, gpu),

@@ -103,7 +103,7 @@ def _properties(deployment: Deployment) -> Properties:
     environment = "spark.emr-serverless.driverEnv"
     return {
         "spark.archives": ",".join(archives),
-        "spark.submit.pyFiles": shipped.wheel,
+        "spark.submit.pyFiles": shipped.packages,
         "spark.jars": ",".join(f"{_JARS}/{name}" for name in jars),
         f"{environment}.PYSPARK_DRIVER_PYTHON": PYTHON,
         f"{environment}.PYSPARK_PYTHON": PYTHON,

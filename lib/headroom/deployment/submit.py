@@ -130,7 +130,7 @@ def submit_command(
         *("--name", f"{deployment.name}-{application.job}"),
         *("--properties-file", f"conf/{cluster.name}/{_properties_name(application, gpu)}"),
         *("--archives", shipped.environment(on_gpu)),
-        *("--py-files", shipped.wheel),
+        *("--py-files", shipped.packages),
         *_driver_words(cluster, application, shipped, config_name, on_gpu),
     )
 
