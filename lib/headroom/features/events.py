@@ -1,0 +1,77 @@
+"""Which calendar entries touch a series, and at which of its steps."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from headroom import columns as c
+from headroom.freq import Freq
+from headroom.schemas import SERIES_EVENT
+
+_EVENTS = "calendar"
+
+
+def add_series_events(series: DataFrame, events: DataFrame, freq: Freq) -> DataFrame:
+    """The series with `series_events`: the entries whose scope it is in and that end at or after
+    its start, as steps counted from there; sorted. They may lie in the future.
+
+    The calendar travels as one row, so the join cannot multiply the series.
+    """
+    fields = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.SCOPE, c.EXPECTED_LIFT)
+    calendar = events.agg(F.collect_list(F.struct(*fields)).alias(_EVENTS))
+    with_calendar = series.crossJoin(F.broadcast(calendar))
+    touching = F.filter(_EVENTS, _is_in_scope)
+    placed = F.transform(touching, lambda event: _place(event, freq))
+    lasting = F.filter(placed, lambda event: event["last_step"] >= 0)
+    schema = f"array<{SERIES_EVENT.simpleString()}>"
+    found = F.when(F.col(c.START).isNotNull(), F.array_sort(lasting))
+    return with_calendar.withColumn(
+        c.SERIES_EVENTS, F.coalesce(found, F.array().cast(schema)).cast(schema)
+    ).drop(_EVENTS)
+
+
+def _is_in_scope(event: Column) -> Column:
+    return F.forall(
+        F.map_entries(event[c.SCOPE]),
+        lambda entry: F.coalesce(_attribute(entry["key"]) == entry["value"], F.lit(False)),
+    )
+
+
+def _attribute(name: Column) -> Column:
+    """The value of a dimension, or of the group, the metric or the item itself."""
+    own = [F.when(name == own, F.col(own)) for own in (c.GROUP_ID, c.METRIC, c.ITEM_ID)]
+    return F.coalesce(F.try_element_at(c.DIMENSIONS, name), *own)
+
+
+def _place(event: Column, freq: Freq) -> Column:
+    # An event that ends with a step does not touch the next one.
+    end = event[c.ENDS_AT]
+    last = F.when(end > event[c.STARTS_AT], end - F.expr("interval 1 microsecond")).otherwise(end)
+    return F.struct(
+        event[c.KIND].alias(c.KIND),
+        _step_of(event[c.STARTS_AT], freq).alias("first_step"),
+        _step_of(last, freq).alias("last_step"),
+        event[c.EXPECTED_LIFT].alias(c.EXPECTED_LIFT),
+        _first_step_after(event[c.KNOWN_AT], freq).alias("known_step"),
+    )
+
+
+def _step_of(time: Column, freq: Freq) -> Column:
+    """The step that holds the time, counted from `start`; negative before it."""
+    if freq.is_monthly:
+        return F.floor(_months_from_start(time) / freq.count).cast("int")
+    seconds = F.unix_micros(time) - F.unix_micros(c.START)
+    return F.floor(seconds / (freq.seconds * 1_000_000)).cast("int")
+
+
+def _first_step_after(time: Column, freq: Freq) -> Column:
+    """The first step that begins at or after the time."""
+    if freq.is_monthly:
+        past = F.date_trunc("month", time) < time
+        return F.ceil((_months_from_start(time) + past.cast("int")) / freq.count).cast("int")
+    seconds = F.unix_micros(time) - F.unix_micros(c.START)
+    return F.ceil(seconds / (freq.seconds * 1_000_000)).cast("int")
+
+
+def _months_from_start(time: Column) -> Column:
+    start = F.col(c.START)
+    return (F.year(time) - F.year(start)) * 12 + F.month(time) - F.month(start)

@@ -1,0 +1,148 @@
+"""The rows of one series on a regular grid. Times are int64 µs since 1970, UTC; missing is NaN."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headroom.freq import WEEK, Freq
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+MICROS = 1_000_000
+
+# 1970-01-05, the first Monday: where weeks begin.
+_MONDAY = 4 * 86_400 * MICROS
+
+_SUMMED = ("count", "cost")
+_LARGEST = ("latency",)
+
+# At most this share of the rows may be taken for strays, and only of series of some length.
+_STRAY_SHARE = 0.01
+_STRAY_ROWS = 10
+_STRAY_STEPS = 100
+
+_FINER = 0.75  # of a step
+_COARSER = 1.25
+_REGULAR_SHARE = 0.9  # of the distances are multiples of the typical one
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Values at `start`, one step later, … ; `has_row` is False where the source had no row."""
+
+    start: int
+    values: Floats
+    has_row: Mask
+
+    def times(self, freq: Freq) -> Ints:
+        """The start of each step."""
+        start = np.datetime64(self.start // MICROS, "s")
+        return freq.timestamps(start, len(self.values)).astype("datetime64[us]").astype(np.int64)
+
+
+def find_strays(times: Ints, freq: Freq) -> Mask:
+    """True for the few first or last of the sorted times that lie farther from the others than
+    these reach altogether: clocks that were wrong, units that were misread."""
+    stray = np.zeros(len(times), dtype=bool)
+    if len(times) < _STRAY_ROWS:
+        return stray
+    few = max(1, int(_STRAY_SHARE * len(times)))
+    gaps = np.diff(times)
+    least = _STRAY_STEPS * freq.seconds * MICROS
+    last = len(gaps) - few + int(np.argmax(gaps[-few:]))
+    if gaps[last] > max(times[last] - times[0], least):
+        stray[last + 1 :] = True
+    first = int(np.argmax(gaps[:few]))
+    end = times[~stray][-1]
+    if gaps[first] > max(end - times[first + 1], least):
+        stray[: first + 1] = True
+    return stray
+
+
+def typical_step(times: Ints) -> float:
+    """The median distance of the sorted times in seconds; NaN for fewer than three."""
+    return float(np.median(np.diff(times))) / MICROS if len(times) > 2 else float("nan")
+
+
+def fit_frequency(times: Ints, freq: Freq) -> Literal["fits", "finer", "coarser"]:
+    """How the sorted times lie to the step: `finer` where the typical distance is below it,
+    `coarser` where the distances are multiples of a longer step. Gaps alone change nothing."""
+    step = typical_step(times)
+    if not np.isfinite(step):
+        return "fits"
+    if step < _FINER * freq.seconds:
+        return "finer"
+    if step > _COARSER * freq.seconds:
+        multiples = np.diff(times) / (step * MICROS)
+        near = np.abs(multiples - np.round(multiples)) < 0.1
+        if np.mean(near & (multiples > 0.5)) >= _REGULAR_SHARE:
+            return "coarser"
+    return "fits"
+
+
+def index_steps(times: Ints, freq: Freq, is_finer: bool) -> tuple[Ints, int]:
+    """The step number of each time, and the time of step 0.
+
+    Steps lie where most times lie, so that a regular series keeps its own; times beside them go to
+    the nearest. Times finer than the grid go to the step that holds them, counted from midnight,
+    Monday or the first of the month.
+    """
+    if freq.is_monthly:
+        return _index_months(times, freq)
+    step = freq.seconds * MICROS
+    natural = _MONDAY if freq.seconds % WEEK == 0 else 0
+    if is_finer:
+        return (times - natural) // step, natural
+    anchor = _common_phase(times, step, natural)
+    return (times - anchor + step // 2) // step, anchor
+
+
+def _index_months(times: Ints, freq: Freq) -> tuple[Ints, int]:
+    months = times.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    phases, counts = np.unique(months % freq.count, return_counts=True)
+    phase = int(phases[np.argmax(counts)])
+    origin = np.datetime64(phase, "M").astype("datetime64[us]").astype(np.int64)
+    return (months - phase) // freq.count, int(origin)
+
+
+def _common_phase(times: Ints, step: int, natural: int) -> int:
+    phases, counts = np.unique((times - natural) % step // MICROS, return_counts=True)
+    most = int(np.argmax(counts))
+    is_common = counts[most] >= len(times) / 2
+    return natural + (int(phases[most]) * MICROS if is_common else 0)
+
+
+def time_of_step(index: int, origin: int, freq: Freq) -> int:
+    """The time at which a step begins."""
+    if freq.is_monthly:
+        month = np.datetime64(origin, "us").astype("datetime64[M]") + index * freq.count
+        return int(month.astype("datetime64[us]").astype(np.int64))
+    return origin + index * freq.seconds * MICROS
+
+
+def combine(steps: Ints, values: Floats, kind: str, n_steps: int) -> Floats:
+    """One value per step 0 … n_steps − 1: the sum of a count or cost, the largest latency, the mean
+    of any other kind; NaN where no value is finite."""
+    seen = np.isfinite(values)
+    steps, values = steps[seen], values[seen]
+    counts = np.bincount(steps, minlength=n_steps)
+    if kind in _LARGEST:
+        combined = np.full(n_steps, -np.inf)
+        np.maximum.at(combined, steps, values)
+    else:
+        combined = np.bincount(steps, weights=values, minlength=n_steps)
+        if kind not in _SUMMED:
+            combined = combined / np.maximum(counts, 1)
+    return np.where(counts > 0, combined, np.nan)
+
+
+def describe_step(seconds: float) -> str:
+    """A length of time as a frequency reads: 90s, 5min, 2h, 1D."""
+    for unit, length in (("D", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{round(seconds / length, 2):g}{unit}"
+    return f"{round(seconds, 3):g}s"

@@ -1,0 +1,1 @@
+"""From any source to observations, items, events, and the rows refused with their reasons."""

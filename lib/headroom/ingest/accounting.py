@@ -1,0 +1,70 @@
+"""Rows in = rows kept + duplicates merged + rows refused; and how many may be refused."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from headroom import columns as c
+from headroom.config import Source
+from headroom.errors import DataError
+from headroom.ingest.survey import Totals
+
+_REMEDIES = {
+    "malformed": "check source.format and source.options",
+    "no_item_id": "name the column of the series in source.columns.item_id",
+    "bad_timestamp": "name a column of times in source.columns.timestamp: ISO 8601, or an epoch "
+    "in s, ms, µs or ns",
+    "out_of_range": "name another column in source.columns.timestamp",
+    "future_dated": "set source.until later",
+    "bad_target": "name a numeric column in source.columns.target",
+    "infinite_target": "correct these values in the source",
+    "bad_metric_kind": "correct the column that source.columns.metric_kind names",
+    "bad_time_zone": "correct the column that source.columns.time_zone names",
+}
+
+
+def check_refused(
+    refused: DataFrame, totals: Totals, source: Source, max_rejected_rows: float
+) -> None:
+    """Raises DataError where a larger share of the rows was refused than the limit allows, with the
+    commonest reason, an example and the remedy. `refused` are the rejected_rows of this ingest."""
+    if totals.rejected <= max_rejected_rows * totals.rows_in:
+        return
+    top = (
+        refused.groupBy(c.REASON)
+        .agg(F.sum(c.N_ROWS).alias(c.N_ROWS), F.min(c.DETAIL).alias(c.DETAIL))
+        .orderBy(F.desc(c.N_ROWS), c.REASON)
+        .first()
+    )
+    assert top is not None  # noqa: S101 - totals.rejected > 0
+    raise DataError(
+        f"{totals.rejected:,} of {totals.rows_in:,} rows were refused, more than "
+        f"limits.max_rejected_rows={max_rejected_rows:g}; {top[c.N_ROWS]:,} of them for "
+        f"{top[c.REASON]}, for example: {_named(top[c.DETAIL], source)}. "
+        f"{_REMEDIES[top[c.REASON]].capitalize()}. The rows are in table rejected_rows"
+    )
+
+
+def _named(detail: str, source: Source) -> str:
+    """The sentence with the source's own name of the column."""
+    for meaning in ("timestamp", "target"):
+        name = getattr(source.columns, meaning)
+        if detail.startswith(f"{meaning} '"):
+            return f"column {name!r}, {detail}"
+    return detail
+
+
+def count_rows(observations: DataFrame, ingest_id: str) -> tuple[int, int]:
+    """Observations written by this ingest, and the duplicates merged into them."""
+    mine = observations.where(F.col(c.INGEST_ID) == ingest_id)
+    counted = mine.agg(F.count("*"), F.coalesce(F.sum(c.N_ROWS), F.lit(0))).first()
+    assert counted is not None  # noqa: S101 - an aggregate always has its row
+    return int(counted[0]), int(counted[1] - counted[0])
+
+
+def check_accounts(totals: Totals, kept: int, merged: int) -> None:
+    """Raises DataError where a row of the source is in no table or in two."""
+    if totals.rows_in != kept + merged + totals.rejected:
+        raise DataError(
+            f"{totals.rows_in:,} rows came in, but {kept:,} were kept, {merged:,} merged and "
+            f"{totals.rejected:,} refused: the source changed while it was read; run ingest again"
+        )

@@ -1,0 +1,134 @@
+"""The calendar: launches, live events, freezes and holidays, incidents and deployments."""
+
+import difflib
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StringType, StructType
+
+from headroom import columns as c
+from headroom.errors import SchemaError
+from headroom.ingest.values import parse_target, parse_timestamp
+from headroom.schemas import EVENTS, STRINGS
+
+# Kinds that stand in a calendar beforehand; a calendar that does not say when it knew of them is
+# taken to have known for a year. Of any other kind nothing is known before its end.
+PLANNED = ("live_event", "launch", "freeze", "holiday")
+_PLANNED_AHEAD = "interval 365 days"
+
+_REQUIRED = (c.KIND, c.STARTS_AT)
+
+
+def to_events(frame: DataFrame) -> DataFrame:
+    """The calendar entries of any source with columns of our names, read; `reason` and `detail` say
+    what is wrong with an entry, null where nothing is. Only kind and starts_at are required.
+
+    Raises SchemaError for a required column that is not there.
+    """
+    _check_required(frame)
+    types = {field.name: field.dataType for field in frame.schema}
+    raw = F.to_json(F.struct("*"), {"ignoreNullFields": "false"})
+    read = frame.select(
+        raw.alias(c.RAW),
+        F.input_file_name().alias(c.SOURCE_FILE),
+        *[_text(types, name).alias(name) for name in (c.EVENT_ID, c.KIND, c.NAME)],
+        *[_time(types, name).alias(name) for name in (c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT)],
+        _scope(types).alias(c.SCOPE),
+        _lift(types).alias(c.EXPECTED_LIFT),
+    )
+    return _with_reasons(_with_defaults(read))
+
+
+def _check_required(frame: DataFrame) -> None:
+    for name in _REQUIRED:
+        if name not in frame.columns:
+            near = difflib.get_close_matches(name, frame.columns, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise SchemaError(
+                f"source.events has no column {name!r}; {hint}it has: {', '.join(frame.columns)}"
+            )
+
+
+def _text(types: dict[str, DataType], name: str) -> Column:
+    if name not in types:
+        return F.lit(None).cast("string")
+    text = F.trim(F.col(name).cast("string"))
+    return F.when(text != "", text)
+
+
+def _time(types: dict[str, DataType], name: str) -> Column:
+    if name not in types:
+        return F.lit(None).cast("timestamp")
+    return parse_timestamp(F.col(name), types[name])
+
+
+def _lift(types: dict[str, DataType]) -> Column:
+    if c.EXPECTED_LIFT not in types:
+        return F.lit(None).cast("double")
+    return parse_target(F.col(c.EXPECTED_LIFT), types[c.EXPECTED_LIFT])
+
+
+def _scope(types: dict[str, DataType]) -> Column:
+    """A map, a struct, JSON text, or `region=eu;tier=T1`."""
+    kind = types.get(c.SCOPE)
+    scope = F.col(c.SCOPE)
+    if kind is None:
+        return F.lit(None).cast(STRINGS)
+    if isinstance(kind, StructType):
+        return F.from_json(F.to_json(scope), STRINGS)
+    if not isinstance(kind, StringType):
+        return scope.cast(STRINGS)
+    text = F.trim(scope)
+    pairs = F.str_to_map(F.when(text.contains("="), text), F.lit(" *[;,] *"), F.lit(" *= *"))
+    return F.when(text.startswith("{"), F.from_json(text, STRINGS)).otherwise(pairs)
+
+
+def _with_defaults(read: DataFrame) -> DataFrame:
+    start, end = F.col(c.STARTS_AT), F.coalesce(c.ENDS_AT, c.STARTS_AT)
+    kind = F.lower(c.KIND)
+    ahead = F.when(kind.isin(*PLANNED), start - F.expr(_PLANNED_AHEAD)).otherwise(end)
+    scope = F.coalesce(c.SCOPE, F.create_map().cast(STRINGS))
+    filled = read.withColumns(
+        {
+            c.KIND: kind,
+            c.NAME: F.coalesce(c.NAME, kind),
+            c.ENDS_AT: end,
+            c.KNOWN_AT: F.coalesce(c.KNOWN_AT, ahead),
+            c.SCOPE: scope,
+        }
+    )
+    identity = F.to_json(
+        F.struct(c.KIND, c.NAME, c.STARTS_AT, F.array_sort(F.map_entries(c.SCOPE)))
+    )
+    return filled.withColumn(
+        c.EVENT_ID, F.coalesce(c.EVENT_ID, F.substring(F.sha2(identity, 256), 1, 16))
+    )
+
+
+def _with_reasons(events: DataFrame) -> DataFrame:
+    faults = [
+        (F.col(c.KIND).isNull(), "it has no kind"),
+        (F.col(c.STARTS_AT).isNull(), "starts_at is no time"),
+        (F.col(c.ENDS_AT) < F.col(c.STARTS_AT), "it ends before it starts"),
+    ]
+    detail = F.coalesce(*[F.when(fault, F.lit(text)) for fault, text in faults])
+    return events.withColumns(
+        {c.DETAIL: detail, c.REASON: F.when(detail.isNotNull(), F.lit("bad_event"))}
+    )
+
+
+def build_events(events: DataFrame) -> DataFrame:
+    """The good entries, one per event_id: of several the one that was known last."""
+    names = [name for name in EVENTS.schema.names if name not in (c.EVENT_ID, c.SCOPE)]
+    scope = F.array_sort(F.map_entries(c.SCOPE)).alias(c.SCOPE)
+    latest = F.max(F.struct(c.KNOWN_AT, *[n for n in names if n != c.KNOWN_AT], scope))
+    return (
+        events.where(F.col(c.REASON).isNull())
+        .groupBy(c.EVENT_ID)
+        .agg(latest.alias("latest"))
+        .select(
+            c.EVENT_ID,
+            *[F.col(f"latest.{name}").alias(name) for name in names],
+            F.map_from_entries(f"latest.{c.SCOPE}").alias(c.SCOPE),
+        )
+    )

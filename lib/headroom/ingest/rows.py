@@ -1,0 +1,125 @@
+"""Each row of the source, read or refused with a reason; and the tables made of these rows."""
+
+from zoneinfo import available_timezones
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from headroom import columns as c
+from headroom.config import ItemDefaults, Source
+from headroom.ingest import mapping
+from headroom.ingest.values import is_missing, parse_target, parse_timestamp
+
+TIME_ZONES = tuple(sorted(available_timezones()))
+KINDS = ("count", "rate", "gauge", "ratio", "latency", "cost", "capacity")
+
+# Of two values for one instant the larger is the more complete count or the worse latency.
+LARGEST_OF_DUPLICATES = ("count", "cost", "latency")
+
+FIRST_YEAR, LAST_YEAR = 1900, 2261
+LARGEST = 1e300
+
+_IS_MISSING = "is_missing"
+
+
+def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
+    """The mapped rows with timestamp, target and attributes read; `reason` is null where all was
+    good and a code otherwise, `detail` a sentence with the value met."""
+    types = {field.name: field.dataType for field in mapped.schema}
+    time, target = F.col(mapping.RAW_TIMESTAMP), F.col(mapping.RAW_TARGET)
+    read = mapped.withColumns(
+        {
+            c.TIMESTAMP: parse_timestamp(time, types[mapping.RAW_TIMESTAMP]),
+            c.TARGET: parse_target(target, types[mapping.RAW_TARGET]),
+            _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
+            **_attributes(source.defaults),
+        }
+    )
+    faults = _faults(source)
+    return read.withColumns(
+        {
+            c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in faults]),
+            c.DETAIL: F.coalesce(*[F.when(fault, detail) for _, fault, detail in faults]),
+        }
+    )
+
+
+def _attributes(defaults: ItemDefaults) -> dict[str, Column]:
+    return {
+        c.METRIC: F.coalesce(c.METRIC, F.lit(defaults.metric)),
+        c.METRIC_KIND: F.coalesce(F.lower(c.METRIC_KIND), F.lit(defaults.metric_kind)),
+        c.UNIT: F.coalesce(c.UNIT, F.lit(defaults.unit)),
+        c.TIME_ZONE: F.coalesce(c.TIME_ZONE, F.lit(defaults.time_zone)),
+        c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
+    }
+
+
+def _faults(source: Source) -> list[tuple[str, Column, Column]]:
+    """Code, condition and sentence of every reason to refuse a row; the first that holds counts."""
+    time, value = F.col(c.TIMESTAMP), F.col(c.TARGET)
+    late = F.lit(False) if source.until is None else time >= F.lit(source.until)
+    return [
+        ("malformed", F.col(mapping.IS_MALFORMED), F.lit("the line cannot be read")),
+        ("no_item_id", F.coalesce(F.trim(c.ITEM_ID) == "", F.lit(True)), F.lit("no item_id")),
+        ("bad_timestamp", time.isNull(), _said(mapping.RAW_TIMESTAMP, "is no time")),
+        (
+            "out_of_range",
+            ~F.year(time).between(FIRST_YEAR, LAST_YEAR),
+            _said(mapping.RAW_TIMESTAMP, f"is outside {FIRST_YEAR} to {LAST_YEAR}"),
+        ),
+        (
+            "future_dated",
+            late,
+            _said(mapping.RAW_TIMESTAMP, f"is not before source.until {source.until}"),
+        ),
+        (
+            "bad_target",
+            value.isNull() & ~F.col(_IS_MISSING),
+            _said(mapping.RAW_TARGET, "is no number"),
+        ),
+        ("infinite_target", F.abs(value) >= LARGEST, _said(mapping.RAW_TARGET, "is not finite")),
+        (
+            "bad_metric_kind",
+            ~F.col(c.METRIC_KIND).isin(*KINDS),
+            _said(c.METRIC_KIND, f"is none of {', '.join(KINDS)}"),
+        ),
+        (
+            "bad_time_zone",
+            ~F.col(c.TIME_ZONE).isin(*TIME_ZONES),
+            _said(c.TIME_ZONE, "is no IANA time zone"),
+        ),
+    ]
+
+
+def _said(column: str, fault: str) -> Column:
+    text = F.coalesce(F.substring(F.col(column).cast("string"), 1, 60), F.lit("nothing"))
+    return F.concat(F.lit(f"{column.removeprefix('raw_')} '"), text, F.lit(f"' {fault}"))
+
+
+def build_observations(rows: DataFrame, ingest_id: str) -> DataFrame:
+    """One row per item and timestamp. Duplicates become one: the largest value of a count, cost or
+    latency, the middle between smallest and largest of any other kind."""
+    takes_largest = F.col(c.METRIC_KIND).isin(*LARGEST_OF_DUPLICATES)
+    low, high = F.min(c.TARGET), F.max(c.TARGET)
+    # Minimum and maximum, as they do not depend on the order of rows, which Spark does not keep.
+    one = F.when(F.max(takes_largest) | (low == high), high).otherwise(low / 2 + high / 2)
+    return (
+        rows.where(F.col(c.REASON).isNull())
+        .groupBy(c.ITEM_ID, c.TIMESTAMP)
+        .agg(one.alias(c.TARGET), F.count("*").alias(c.N_ROWS))
+        .withColumn(c.INGEST_ID, F.lit(ingest_id))
+    )
+
+
+def build_rejected_rows(rows: DataFrame, ingest_id: str) -> DataFrame:
+    """The rows refused, as they came; identical ones once, with their count."""
+    return (
+        rows.where(F.col(c.REASON).isNotNull())
+        .groupBy(c.RAW, c.REASON)
+        .agg(
+            F.min(c.SOURCE_FILE).alias(c.SOURCE_FILE),
+            F.min(c.DETAIL).alias(c.DETAIL),
+            F.count("*").alias(c.N_ROWS),
+        )
+        .withColumn(c.INGEST_ID, F.lit(ingest_id))
+    )

@@ -1,0 +1,129 @@
+"""One pass over the rows: what they add up to, who the items are, and a digest of their content."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from headroom import columns as c
+from headroom.config import Source
+from headroom.errors import DataError
+from headroom.ingest import mapping
+from headroom.ingest.rows import KINDS, TIME_ZONES
+
+_N_MISSING = "n_missing"
+_DIGEST_PARTS = ("digest_low", "digest_high")
+_BITS = 31  # sums of 31 bits stay inside a long for 4 billion rows
+
+_DIGESTED = (
+    c.ITEM_ID,
+    mapping.RAW_TIMESTAMP,
+    mapping.RAW_TARGET,
+    *mapping.ATTRIBUTES,
+    mapping.DIMENSION_VALUES,
+)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What the rows of one ingest add up to."""
+
+    rows_in: int
+    rejected: int
+    missing: int  # kept rows that say that nothing was measured
+    items: int
+    content: tuple[int, ...]  # digest of the rows, whatever their order
+
+
+def build_survey(rows: DataFrame) -> DataFrame:
+    """One row per item, attributes and reason: counts, first and last time, digest parts.
+
+    Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
+    """
+    content = F.xxhash64(*[F.col(name) for name in _DIGESTED])
+    mask = F.lit(2**_BITS - 1)
+    high = F.shiftrightunsigned(content, _BITS)
+    return rows.groupBy(c.ITEM_ID, c.REASON, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES).agg(
+        F.count("*").alias(c.N_ROWS),
+        F.count_if(F.col(c.TARGET).isNull()).alias(_N_MISSING),
+        F.min(c.TIMESTAMP).alias(c.FIRST_SEEN),
+        F.max(c.TIMESTAMP).alias(c.LAST_SEEN),
+        F.sum(content.bitwiseAND(mask)).alias(_DIGEST_PARTS[0]),
+        F.sum(high.bitwiseAND(mask)).alias(_DIGEST_PARTS[1]),
+    )
+
+
+def read_totals(survey: DataFrame) -> Totals:
+    """The totals of a survey. Raises DataError where there are no rows."""
+    is_kept = F.col(c.REASON).isNull()
+    totals = survey.agg(
+        F.sum(c.N_ROWS),
+        F.sum(F.when(is_kept, 0).otherwise(F.col(c.N_ROWS))),
+        F.sum(F.when(is_kept, F.col(_N_MISSING)).otherwise(0)),
+        F.countDistinct(c.ITEM_ID),
+        *[F.sum(F.col(part).cast("decimal(38,0)")) for part in _DIGEST_PARTS],
+    ).first()
+    if totals is None or not totals[0]:
+        raise DataError(
+            "the source holds no rows (after source.where); nothing was written. "
+            "Check source.path and source.where"
+        )
+    rows_in, rejected, missing, items, *content = (int(n) for n in totals)
+    return Totals(rows_in, rejected, missing, items, tuple(content))
+
+
+def digest_ingest(source: Source, totals: Totals) -> str:
+    """Sixteen hex digits of the rows and of how they are read: the same rows and settings give the
+    same ingest_id, in whatever files, order or partitions they lie."""
+    how = source.model_dump(mode="json", exclude={"path", "options", "events"})
+    text = json.dumps([how, totals.rows_in, totals.content], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFrame:
+    """One row per item met, with the attributes of its latest good row; first and last time also
+    over what is `known` of it. An item whose rows were all refused has its row too."""
+    attributes = [*mapping.ATTRIBUTES, mapping.DIMENSION_VALUES]
+    is_kept = F.col(c.REASON).isNull()
+    latest = F.max(F.struct(is_kept, F.col(c.LAST_SEEN), *attributes)).alias("latest")
+    seen = (
+        survey.where(F.trim(c.ITEM_ID) != "")
+        .groupBy(c.ITEM_ID)
+        .agg(
+            latest,
+            F.min(F.when(is_kept, F.col(c.FIRST_SEEN))).alias(c.FIRST_SEEN),
+            F.max(F.when(is_kept, F.col(c.LAST_SEEN))).alias(c.LAST_SEEN),
+        )
+    )
+    before = known.select(
+        c.ITEM_ID,
+        F.col(c.FIRST_SEEN).alias("first_before"),
+        F.col(c.LAST_SEEN).alias("last_before"),
+    )
+    merged = seen.join(before, c.ITEM_ID, "left").select(
+        c.ITEM_ID,
+        *[F.col(f"latest.{name}").alias(name) for name in attributes],
+        F.least(c.FIRST_SEEN, "first_before").alias(c.FIRST_SEEN),
+        F.greatest(c.LAST_SEEN, "last_before").alias(c.LAST_SEEN),
+    )
+    return merged.withColumns(
+        {
+            c.DIMENSIONS: _dimensions(F.col(mapping.DIMENSION_VALUES), source.dimensions),
+            c.METRIC_KIND: _known(c.METRIC_KIND, KINDS, source.defaults.metric_kind),
+            c.TIME_ZONE: _known(c.TIME_ZONE, TIME_ZONES, source.defaults.time_zone),
+        }
+    )
+
+
+def _known(column: str, values: Sequence[str], default: str) -> Column:
+    """The default in place of what only refused rows said."""
+    return F.when(F.col(column).isin(*values), F.col(column)).otherwise(F.lit(default))
+
+
+def _dimensions(values: Column, names: Sequence[str]) -> Column:
+    """The map of name to value, without the names that have none."""
+    keys = F.array(*[F.lit(name) for name in names]).cast("array<string>")
+    return F.map_filter(F.map_from_arrays(keys, values), lambda _, value: value.isNotNull())
