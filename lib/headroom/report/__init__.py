@@ -1,0 +1,1 @@
+"""What a person reads: one page with pictures, and a summary for the terminal."""

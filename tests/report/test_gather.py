@@ -1,0 +1,446 @@
+"""From tables to facts: hand-written rows, hand-written expectations, and bounds."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from headroom import columns as c
+from headroom import schemas as s
+from headroom.config import Config, build_config
+from headroom.report.accuracy import gather_accuracy
+from headroom.report.advice import gather_recommendations, read_evidence
+from headroom.report.facts import Facts
+from headroom.report.fleet import gather_fleet, gather_issues, gather_refusals
+from headroom.report.gather import gather_facts
+from headroom.report.making import EPOCHS, gather_model, gather_runs
+from headroom.report.page import render_page
+from headroom.report.pictures import gather_pictures, history_length
+
+NOW = datetime(2025, 11, 3, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LEVELS = [0.1, 0.5, 0.9]
+
+
+@pytest.fixture
+def settings() -> Config:
+    return build_config(
+        {
+            "warehouse": "/nowhere",
+            "forecast": {"prediction_length": 4, "quantile_levels": LEVELS},
+            "report": {"series": 4},
+        }
+    )
+
+
+def frame(spark: SparkSession, table: s.Table, *rows: dict[str, Any]) -> DataFrame:
+    """Rows of a table; what is not said is null."""
+    names = table.schema.names
+    return spark.createDataFrame(
+        [tuple(row.get(name) for name in names) for row in rows], table.schema
+    )
+
+
+def series_row(item_id: str, metric: str = "cpu", **changes: Any) -> dict[str, Any]:
+    values = [float(k) for k in range(60)]
+    row = {
+        c.ITEM_ID: item_id,
+        c.GROUP_ID: item_id.split("/", maxsplit=1)[0],
+        c.DIMENSIONS: {"service": item_id.split("/", maxsplit=1)[0], "region": "eu"},
+        c.METRIC: metric,
+        c.METRIC_KIND: "gauge",
+        c.UNIT: "percent",
+        c.FREQ: "h",
+        c.START: NOW - 60 * HOUR,
+        c.LENGTH: 60,
+        c.TARGET: values,
+        c.OBSERVED: [True] * 60,
+        c.STATUS: "ok",
+    }
+    return row | changes
+
+
+def backtest_row(
+    item_id: str, model: str, loss: float, target: float, **changes: Any
+) -> dict[str, Any]:
+    row = {
+        c.ITEM_ID: item_id,
+        c.WINDOW: 0,
+        c.FORECAST_START: NOW - 4 * HOUR,
+        c.MODEL: model,
+        c.IS_SELECTED: False,
+        c.MEAN_WQL_LOSS: loss,
+        c.ABS_TARGET: target,
+        c.MASE: 1.0,
+        c.COVERAGE_80: 0.75,
+        c.COVERAGE_90: 1.0,
+        c.COVERAGE_95: 1.0,
+    }
+    return row | changes
+
+
+def forecast_rows(item_id: str, start: datetime = NOW, **changes: Any) -> list[dict[str, Any]]:
+    return [
+        {
+            c.ITEM_ID: item_id,
+            c.FORECAST_START: start,
+            c.TIMESTAMP: start + k * HOUR,
+            c.STEP: k + 1,
+            c.MEAN: 5.0,
+            c.QUANTILE_LEVELS: LEVELS,
+            c.QUANTILES: [4.0 + k, 5.0 + k, 6.0 + k],
+            c.METHOD: "lstm",
+            c.STATUS: "ok",
+        }
+        | changes
+        for k in range(4)
+    ]
+
+
+def advice_row(key: str, value: float | None, **changes: Any) -> dict[str, Any]:
+    row = {
+        c.RECOMMENDATION_ID: key,
+        c.AS_OF: NOW,
+        c.REC_TYPE: "capacity_shortfall",
+        c.OUTCOME: "recommended",
+        c.GROUP_ID: "a",
+        c.SUMMARY: f"{key} runs out",
+        c.VALUE: value,
+        c.ACT_BY: NOW + timedelta(days=3),
+    }
+    return row | changes
+
+
+# -- fleet -----------------------------------------------------------------------------------------
+
+
+def test_the_fleet_counts_series_forecasts_and_stale_items(
+    spark: SparkSession, settings: Config
+) -> None:
+    items = [
+        {c.ITEM_ID: "a/cpu", c.FIRST_SEEN: NOW - 60 * HOUR, c.LAST_SEEN: NOW - HOUR},
+        {c.ITEM_ID: "b/cpu", c.FIRST_SEEN: NOW - 50 * HOUR, c.LAST_SEEN: NOW - 27 * HOUR},
+        {c.ITEM_ID: "c/cpu", c.FIRST_SEEN: NOW - 50 * HOUR, c.LAST_SEEN: NOW - 26 * HOUR},
+    ]
+    refused = {
+        c.ITEM_ID: "c/cpu", c.FORECAST_START: NOW, c.TIMESTAMP: NOW, c.STEP: 0,
+        c.STATUS: "short_history", c.REASON: "3 steps",
+    }  # fmt: skip
+    frames = {
+        "items": frame(spark, s.ITEMS, *items),
+        "series": frame(
+            spark, s.SERIES, series_row("a/cpu"), series_row("b/cpu"),
+            series_row("c/cpu", metric="cost", status="short_history", reason="3 steps"),
+        ),
+        "forecasts": frame(
+            spark, s.FORECASTS, *forecast_rows("a/cpu"), *forecast_rows("b/cpu"), refused,
+            *forecast_rows("a/cpu", NOW - 24 * HOUR, method="log_ar"),
+        ),
+    }  # fmt: skip
+    fleet = gather_fleet(frames, settings)
+    assert fleet is not None
+    assert (fleet.n_series, fleet.n_forecast, fleet.n_stale) == (3, 2, 1)
+    assert (fleet.first_at, fleet.last_at) == (NOW - 60 * HOUR, NOW - HOUR)
+    assert [(tally.label, tally.n) for tally in fleet.statuses] == [("ok", 2), ("short_history", 1)]
+    assert [(tally.label, tally.n) for tally in fleet.methods] == [("lstm", 2)]
+    refusals = gather_refusals(frames)
+    assert refusals is not None
+    for rows in (refusals.series, refusals.forecasts):
+        assert [(t.label, t.n, t.example, t.detail) for t in rows] == [
+            ("short_history", 1, "c/cpu", "3 steps")
+        ]
+
+
+def test_rejected_rows_are_summed_by_reason(spark: SparkSession) -> None:
+    rows = [
+        {c.INGEST_ID: "i", c.RAW: raw, c.REASON: reason, c.DETAIL: "why", c.N_ROWS: n}
+        for raw, reason, n in (("b", "bad_target", 3), ("a", "bad_target", 2), ("c", "no_item", 1))
+    ]
+    refusals = gather_refusals({"rejected_rows": frame(spark, s.REJECTED_ROWS, *rows)})
+    assert refusals is not None
+    assert [(t.label, t.n, t.example) for t in refusals.rows] == [
+        ("bad_target", 5, "a"), ("no_item", 1, "c"),
+    ]  # fmt: skip
+
+
+def test_issues_name_the_worst_items(spark: SparkSession) -> None:
+    rows = [
+        {c.ITEM_ID: f"i{k}", c.ISSUE: "gap", c.N_AFFECTED: k, c.SHARE: k / 100, c.ACTION: "masked"}
+        for k in range(1, 6)
+    ]
+    (issue,) = gather_issues({"quality": frame(spark, s.QUALITY, *rows)}) or ()
+    assert (issue.kind, issue.n_series, issue.n_affected) == ("gap", 5, 15)
+    assert [item.item_id for item in issue.worst] == ["i5", "i4", "i3"]
+    assert gather_issues({}) is None
+
+
+# -- accuracy --------------------------------------------------------------------------------------
+
+
+def accuracy_frames(spark: SparkSession) -> dict[str, DataFrame]:
+    rows = [
+        # cpu: 4 of 10 lost where the naive loses 10 of 10; sums, not means of items
+        backtest_row("a/cpu", "seasonal_naive", 8.0, 80.0),
+        backtest_row("a/cpu", "lstm", 2.0, 80.0, is_selected=True, mase=0.5),
+        backtest_row("b/cpu", "seasonal_naive", 2.0, 20.0, is_selected=True),
+        backtest_row("b/cpu", "lstm", 9.0, 20.0, mase=9.0),
+        # cost: another unit; one series that the naive repeats without error
+        backtest_row("a/cost", "seasonal_naive", 1e6, 1e7),
+        backtest_row("a/cost", "lstm", 9e5, 1e7, is_selected=True, mase=0.9),
+    ]
+    return {
+        "series": frame(
+            spark, s.SERIES, series_row("a/cpu"), series_row("b/cpu"), series_row("a/cost", "cost")
+        ),
+        "backtests": frame(spark, s.BACKTESTS, *rows),
+    }
+
+
+def test_losses_are_summed_within_a_metric_and_averaged_over_metrics(spark: SparkSession) -> None:
+    accuracy = gather_accuracy(accuracy_frames(spark))
+    assert accuracy is not None
+    assert [score.model for score in accuracy.scores] == ["served", "seasonal_naive", "lstm"]
+    served, naive, lstm = accuracy.scores
+    # cpu: (2 + 2) / 100 over two series; cost: 9e5 / 1e7 over one
+    assert served.loss == pytest.approx((2 * 0.04 + 0.09) / 3)
+    assert served.ratio == pytest.approx(math.exp((2 * math.log(0.4) + math.log(0.9)) / 3))
+    assert naive.ratio == pytest.approx(1.0)
+    assert lstm.ratio == pytest.approx(math.exp((2 * math.log(1.1) + math.log(0.9)) / 3))
+    assert (served.n_series, served.mase, served.coverage_80) == (3, pytest.approx(0.8), 0.75)
+
+
+def test_a_single_metric_gives_the_plain_weighted_loss(spark: SparkSession) -> None:
+    frames = accuracy_frames(spark)
+    frames["backtests"] = frames["backtests"].where("item_id like '%cpu'")
+    accuracy = gather_accuracy(frames)
+    served = accuracy.score("served") if accuracy else None
+    assert served is not None
+    assert served.loss == pytest.approx((2 + 2) / (80 + 20))
+    assert served.ratio == pytest.approx((2 + 2) / (8 + 2))
+
+
+def test_dimensions_show_what_was_served_beside_the_naive(spark: SparkSession) -> None:
+    accuracy = gather_accuracy(accuracy_frames(spark))
+    assert accuracy is not None
+    groups = {group.dimension: group for group in accuracy.dimensions}
+    assert list(groups) == ["metric", "region", "service"]
+    assert [part.value for part in groups["service"].slices] == ["a", "b"]
+    service_b = groups["service"].slices[1]
+    assert service_b.served.ratio == pytest.approx(1.0)
+    assert service_b.naive is not None
+    cpu = groups["metric"].slices[0]
+    assert (cpu.value, cpu.served.n_series) == ("cpu", 2)
+    assert cpu.served.ratio == pytest.approx(0.4)
+
+
+def test_a_naive_without_error_has_no_ratio(spark: SparkSession) -> None:
+    rows = [
+        backtest_row("a/cpu", "seasonal_naive", 0.0, 0.0),
+        backtest_row("a/cpu", "lstm", 0.0, 0.0, is_selected=True, mase=float("nan")),
+    ]
+    frames = {
+        "series": frame(spark, s.SERIES, series_row("a/cpu")),
+        "backtests": frame(spark, s.BACKTESTS, *rows),
+    }
+    accuracy = gather_accuracy(frames)
+    served = accuracy.score("served") if accuracy else None
+    assert served is not None
+    assert (served.loss, served.ratio, served.mase) == (None, None, None)
+
+
+def test_many_values_of_a_dimension_are_cut_to_the_largest(spark: SparkSession) -> None:
+    items = [f"s{k:02}/cpu" for k in range(30)]
+    rows = [backtest_row(i, "seasonal_naive", 1.0, 2.0, is_selected=True) for i in items]
+    frames = {
+        "series": frame(spark, s.SERIES, *[series_row(item) for item in items]),
+        "backtests": frame(spark, s.BACKTESTS, *rows),
+    }
+    accuracy = gather_accuracy(frames)
+    assert accuracy is not None
+    service = next(group for group in accuracy.dimensions if group.dimension == "service")
+    assert service.n_values == 30
+    assert [part.value for part in service.slices] == [f"s{k:02}" for k in range(8)]
+
+
+def test_calibration_counts_what_was_served(spark: SparkSession) -> None:
+    rows = [
+        row | {c.WINDOW: 0, c.MODEL: model, c.IS_SELECTED: model == "lstm", c.TARGET: target}
+        for model in ("lstm", "log_ar")
+        for row, target in zip(forecast_rows("a/cpu"), (3.0, 5.5, 8.5, None), strict=True)
+    ]
+    frames = accuracy_frames(spark) | {
+        "backtest_forecasts": frame(spark, s.BACKTEST_FORECASTS, *rows)
+    }
+    accuracy = gather_accuracy(frames)
+    assert accuracy is not None
+    # quantiles (4, 5, 6), (5, 6, 7), (6, 7, 8) beside 3, 5.5 and 8.5
+    expected = ((0.1, 1 / 3), (0.5, 2 / 3), (0.9, 2 / 3))
+    assert accuracy.calibration == tuple((q, pytest.approx(share)) for q, share in expected)
+
+
+# -- recommendations -------------------------------------------------------------------------------
+
+
+def test_the_latest_recommendations_by_value(spark: SparkSession) -> None:
+    rows = [
+        advice_row("low", 10.0, act_by=NOW),
+        advice_row("high", 99.0, evidence='{"chart": {}, "x": NaN}'),
+        advice_row("none", None, rec_type="data_gap"),
+        advice_row("old", 1e9, as_of=NOW - timedelta(days=1)),
+        advice_row("left", 5.0, outcome="too_small_change", summary="4 % only"),
+    ]
+    made = gather_recommendations({"recommendations": frame(spark, s.RECOMMENDATIONS, *rows)}, 2)
+    assert made is not None
+    assert (made.as_of, made.n) == (NOW, 3)
+    assert [(entry.rank, entry.summary) for entry in made.top] == [
+        (1, "high runs out"), (2, "low runs out"),
+    ]  # fmt: skip
+    assert made.top[0].evidence == {"chart": {}, "x": None}
+    assert made.top[1].act_by == NOW
+    assert [(total.rec_type, total.n, total.value) for total in made.totals] == [
+        ("capacity_shortfall", 2, 109.0), ("data_gap", 1, 0.0),
+    ]  # fmt: skip
+    assert [(tally.label, tally.detail) for tally in made.left] == [
+        ("capacity_shortfall: too_small_change", "4 % only")
+    ]
+
+
+def test_evidence_that_is_no_json_object_is_empty() -> None:
+    assert read_evidence("[1, 2]") == {}
+    assert read_evidence("{half") == {}
+    assert read_evidence(None) == {}
+    assert read_evidence("[" * 100_000) == {}
+    assert read_evidence(json.dumps({"a": 1})) == {"a": 1}
+
+
+# -- pictures --------------------------------------------------------------------------------------
+
+
+def test_pictures_start_with_what_recommendations_rest_on(
+    spark: SparkSession, settings: Config
+) -> None:
+    items = [f"s{k}/cpu" for k in range(8)]
+    losses = {item: 10.0 - k for k, item in enumerate(items)}
+    backtests = [
+        backtest_row(item, model, loss, 100.0 + k, is_selected=model == "lstm")
+        for k, item in enumerate(items)
+        for model, loss in (("seasonal_naive", 10.0), ("lstm", losses[item]))
+    ]
+    windows = [
+        row | {c.WINDOW: w, c.MODEL: "lstm", c.IS_SELECTED: True, c.TARGET: 5.0}
+        for w in range(5)
+        for row in forecast_rows("s3/cpu", NOW - (20 - 4 * w) * HOUR)
+    ]
+    frames = {
+        "series": frame(spark, s.SERIES, *[series_row(item) for item in items]),
+        "backtests": frame(spark, s.BACKTESTS, *backtests),
+        "backtest_forecasts": frame(spark, s.BACKTEST_FORECASTS, *windows),
+        "forecasts": frame(spark, s.FORECASTS, *[r for i in items for r in forecast_rows(i)]),
+    }
+    rows = [advice_row("x", 9.0, group_id="s3"), advice_row("y", 8.0, group_id="gone")]
+    made = gather_recommendations({"recommendations": frame(spark, s.RECOMMENDATIONS, *rows)}, 9)
+    assert made is not None
+    pictures = gather_pictures(frames, made.top, settings)
+    assert [(picture.item_id, picture.why) for picture in pictures] == [
+        ("s3/cpu", "behind recommendation 1"),
+        ("s7/cpu", "among the largest by cpu"),
+        ("s6/cpu", "among the largest by cpu"),
+        ("s0/cpu", "least gain over the seasonal naive"),
+    ]
+    first = pictures[0]
+    assert history_length(settings) == 168
+    assert first.history.times[0] == NOW - 60 * HOUR
+    assert first.history.times[-1] == NOW - HOUR
+    assert first.history.values[-1] == 59.0
+    assert first.forecast is not None
+    assert first.forecast.times == tuple(NOW + k * HOUR for k in range(4))
+    assert first.forecast.values[0] == (4.0, 5.0, 6.0)
+    assert [fan.times[0] for fan in first.backtests] == [NOW - k * HOUR for k in (12, 8, 4)]
+    assert first.ratio == pytest.approx(0.7)
+    assert first.method == "lstm"
+
+
+def test_a_named_item_goes_before_the_demand_of_its_group(
+    spark: SparkSession, settings: Config
+) -> None:
+    evidence = json.dumps({"faults": [{"item_id": "a/mem"}, "junk", {"item_id": 5}]})
+    made = gather_recommendations(
+        {
+            "recommendations": frame(
+                spark, s.RECOMMENDATIONS, advice_row("x", 1.0, evidence=evidence)
+            )
+        },
+        5,
+    )
+    frames = {"series": frame(spark, s.SERIES, series_row("a/cpu"), series_row("a/mem", "mem"))}
+    assert made is not None
+    pictures = gather_pictures(frames, made.top, settings)
+    assert [picture.item_id for picture in pictures] == ["a/mem", "a/cpu"]
+    assert pictures[0].forecast is None
+
+
+# -- making ----------------------------------------------------------------------------------------
+
+
+def test_the_champion_and_its_training(spark: SparkSession) -> None:
+    models = [
+        {c.MODEL_VERSION: "v2", c.STAGE: "candidate"},
+        {c.MODEL_VERSION: "v1", c.STAGE: "champion", c.SHA256: "ab", c.METRICS: {"served": 0.1}},
+    ]
+    log = [
+        {
+            c.MODEL_VERSION: "v1", "member": member, c.EPOCH: epoch, c.RANK: rank,
+            c.LOSS: float(epoch + rank), c.SECONDS: 1.0, c.WINDOWS_PER_SECOND: 50.0,
+        }
+        for member in range(2) for epoch in range(1, 451) for rank in range(2)
+    ]  # fmt: skip
+    frames = {
+        "models": frame(spark, s.MODELS, *models),
+        "training_log": frame(spark, s.TRAINING_LOG, *log),
+    }
+    model = gather_model(frames)
+    assert model is not None
+    assert (model.version, model.n_ranks, model.seconds) == ("v1", 2, 900.0)
+    assert model.windows_per_second == 100.0
+    assert [curve.member for curve in model.curves] == [0, 1]
+    assert len(model.curves[0].epochs) == 150 <= EPOCHS
+    assert (model.curves[0].epochs[-1], model.curves[0].losses[-1]) == (450, 450.5)
+
+
+def test_the_latest_run_of_each_job(spark: SparkSession) -> None:
+    runs = [
+        {
+            c.RUN_ID: f"r{k}", c.JOB: job, c.STATUS: "done", c.STARTED_AT: NOW + k * HOUR,
+            c.FINISHED_AT: NOW + k * HOUR + timedelta(seconds=2.5), c.COUNTS: {"rows": k},
+        }
+        for k, job in enumerate(("ingest", "features", "ingest"))
+    ]  # fmt: skip
+    found = gather_runs({"runs": frame(spark, s.RUNS, *runs)})
+    assert [(run.job, run.counts["rows"], run.seconds) for run in found] == [
+        ("features", 1, 2.5), ("ingest", 2, 2.5),
+    ]  # fmt: skip
+
+
+# -- together --------------------------------------------------------------------------------------
+
+
+def test_no_tables_give_a_page_that_says_so(settings: Config) -> None:
+    facts = gather_facts({}, settings, "v")
+    assert facts == Facts("/nowhere", settings.digest(), "v", None, None, None)
+    assert "No backtest has run yet" in render_page(facts)
+
+
+def test_empty_tables_give_a_page(spark: SparkSession, settings: Config) -> None:
+    tables = (
+        s.ITEMS, s.SERIES, s.QUALITY, s.REJECTED_ROWS, s.BACKTESTS, s.BACKTEST_FORECASTS,
+        s.FORECASTS, s.RECOMMENDATIONS, s.MODELS, s.TRAINING_LOG, s.RUNS,
+    )  # fmt: skip
+    frames = {table.name: spark.createDataFrame([], table.schema) for table in tables}
+    facts = gather_facts(frames, settings, "v")
+    assert facts.accuracy is None
+    assert facts.recommendations is not None
+    assert facts.recommendations.n == 0
+    render_page(facts)
