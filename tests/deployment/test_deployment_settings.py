@@ -47,3 +47,10 @@ def test_settings_cannot_be_changed() -> None:
     deployment = build(Deployment, values())
     with pytest.raises(ValueError, match="frozen"):
         deployment.executors = 9  # type: ignore[misc]
+
+
+def test_the_jars_of_the_example_are_the_locked_ones() -> None:
+    lock = (CONF.parent / "jars.lock").read_text(encoding="utf-8")
+    coordinates = [line.split()[1] for line in lock.splitlines() if not line.startswith("#")]
+    jars = build(Deployment, values()).jars
+    assert sorted(jars) == sorted(f"{name.replace(':', '_')}.jar" for name in coordinates)
