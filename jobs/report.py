@@ -4,11 +4,13 @@ Reads what the other jobs have written so far; a section whose job has not run s
 self-contained file to report.path, which opens from disk without a network.
 """
 
+import sys
+
 from headroom import schemas as s
 from headroom.cli import Job, code_version, main
 from headroom.report.gather import Frames, gather_facts, gather_headline
 from headroom.report.page import render_page
-from headroom.report.summary import summary
+from headroom.report.summary import summary as summary_of
 from headroom.storage import write_bytes
 
 INPUTS = (
@@ -24,9 +26,10 @@ def run(job: Job) -> None:
     job.count(series_drawn=len(facts.pictures), bytes=len(page))
 
 
-def last_words(job: Job, report_path: str | None, colour: bool) -> str:
-    """What a pipeline prints at its end; `report_path` is None where no report was written."""
-    return summary(gather_headline(frames(job), job.config, code_version()), report_path, colour)
+def summary(job: Job) -> str:
+    """What a pipeline prints at its end, in colour where a person watches."""
+    facts = gather_headline(frames(job), job.config, code_version())
+    return summary_of(facts, job.config.report_path, colour=sys.stdout.isatty())
 
 
 def frames(job: Job) -> Frames:

@@ -14,7 +14,7 @@ from headroom.config import Config, build_config
 from headroom.report.accuracy import gather_accuracy
 from headroom.report.advice import gather_recommendations, read_evidence
 from headroom.report.facts import Facts
-from headroom.report.fleet import gather_fleet, gather_issues, gather_refusals
+from headroom.report.fleet import TOP, gather_fleet, gather_issues, gather_refusals
 from headroom.report.gather import gather_facts
 from headroom.report.making import EPOCHS, gather_model, gather_runs
 from headroom.report.page import render_page
@@ -164,6 +164,16 @@ def test_rejected_rows_are_summed_by_reason(spark: SparkSession) -> None:
     assert [(t.label, t.n, t.example) for t in refusals.rows] == [
         ("bad_target", 5, "a"), ("no_item", 1, "c"),
     ]  # fmt: skip
+
+
+def test_however_many_reasons_there_are_the_most_frequent_are_told(spark: SparkSession) -> None:
+    rows = [
+        {c.INGEST_ID: "i", c.RAW: "x", c.REASON: f"reason_{k:02}", c.N_ROWS: k + 1}
+        for k in range(40)
+    ]
+    refusals = gather_refusals({"rejected_rows": frame(spark, s.REJECTED_ROWS, *rows)})
+    assert refusals is not None
+    assert [tally.n for tally in refusals.rows] == list(range(40, 40 - TOP, -1))
 
 
 def test_issues_name_the_worst_items(spark: SparkSession) -> None:
@@ -395,7 +405,7 @@ def test_the_champion_and_its_training(spark: SparkSession) -> None:
             c.MODEL_VERSION: "v1", "member": member, c.EPOCH: epoch, c.RANK: rank,
             c.LOSS: float(epoch + rank), c.SECONDS: 1.0, c.WINDOWS_PER_SECOND: 50.0,
         }
-        for member in range(2) for epoch in range(1, 451) for rank in range(2)
+        for member in range(2) for epoch in range(1, 231) for rank in range(2)
     ]  # fmt: skip
     frames = {
         "models": frame(spark, s.MODELS, *models),
@@ -403,11 +413,11 @@ def test_the_champion_and_its_training(spark: SparkSession) -> None:
     }
     model = gather_model(frames)
     assert model is not None
-    assert (model.version, model.n_ranks, model.seconds) == ("v1", 2, 900.0)
+    assert (model.version, model.n_ranks, model.seconds) == ("v1", 2, 460.0)
     assert model.windows_per_second == 100.0
     assert [curve.member for curve in model.curves] == [0, 1]
-    assert len(model.curves[0].epochs) == 150 <= EPOCHS
-    assert (model.curves[0].epochs[-1], model.curves[0].losses[-1]) == (450, 450.5)
+    assert len(model.curves[0].epochs) == 115 <= EPOCHS
+    assert (model.curves[0].epochs[-1], model.curves[0].losses[-1]) == (230, 230.5)
 
 
 def test_the_latest_run_of_each_job(spark: SparkSession) -> None:

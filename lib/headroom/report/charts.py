@@ -151,22 +151,13 @@ def training_chart(curves: Sequence[Loss]) -> Markup:
     parts.append(
         svg.text(x((min(epochs) + max(epochs)) / 2), frame.height - 4, "epoch", "label", "middle")
     )
-    for k, (curve, label_y) in enumerate(zip(curves, _label_heights(curves, y), strict=True)):
+    labels = svg.apart([y(curve.losses[-1]) + 4 for curve in curves])
+    for k, (curve, label_y) in enumerate(zip(curves, labels, strict=True)):
         points = [(x(e), y(loss)) for e, loss in zip(curve.epochs, curve.losses, strict=True)]
         parts.append(svg.path(svg.line(points), f"member member-{k % 4}"))
         parts.append(svg.text(points[-1][0] + 6, label_y, f"member {curve.member + 1}", "label"))
     said = f"from {quantity(high)} at most to {quantity(low)} at least"
     return svg.picture(frame, f"Training loss of {len(curves)} members, {said}", parts)
-
-
-def _label_heights(curves: Sequence[Loss], y: Scale, gap: float = 13) -> list[float]:
-    """Heights of the labels at the ends of the lines, moved apart where they would overlap."""
-    wanted = [y(curve.losses[-1]) + 4 for curve in curves]
-    heights, free = list(wanted), float("-inf")
-    for k in sorted(range(len(wanted)), key=wanted.__getitem__):
-        heights[k] = max(wanted[k], free)
-        free = heights[k] + gap
-    return heights
 
 
 def ratio_cell(ratio: float | None) -> Markup:

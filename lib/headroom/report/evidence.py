@@ -1,6 +1,5 @@
 """The evidence of a recommendation, drawn: past peaks, their forecast, capacity, and the dates."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -148,21 +147,12 @@ def _past(drawing: Drawing, x: Scale, y: Scale) -> list[Markup]:
 
 def _limit_lines(drawing: Drawing, y: Scale) -> list[Markup]:
     parts = []
-    heights = _apart([y(limit.value) for limit in drawing.limits])
+    heights = svg.apart([y(limit.value) for limit in drawing.limits])
     for limit, height in zip(drawing.limits, heights, strict=True):
         at = y(limit.value)
         parts.append(svg.rule(FRAME.left, at, FRAME.width - FRAME.right, at, limit.css))
         parts.append(svg.text(FRAME.left + 4, height - 5, limit.label, f"label {limit.css}-label"))
     return parts
-
-
-def _apart(heights: Sequence[float], gap: float = 14) -> list[float]:
-    """The heights, upwards, moved up where two labels would lie on each other."""
-    placed, free = list(heights), math.inf
-    for k in sorted(range(len(heights)), key=lambda k: -heights[k]):
-        placed[k] = min(heights[k], free)
-        free = placed[k] - gap
-    return placed
 
 
 def _event(advice: Advice, x: Scale, first: datetime, last: datetime) -> list[Markup]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from headroom.report.accuracy import NAIVE, SERVED
 from headroom.report.facts import Advice, Facts, Fleet, Recommendations, Score
+from headroom.report.fleet import TOP
 from headroom.report.numerals import (
     NBSP,
     count,
@@ -81,7 +82,8 @@ def _fleet(fleet: Fleet | None) -> Iterator[str]:
 def fleet_sentences(fleet: Fleet) -> list[str]:
     """The fleet in one or two sentences: how many series, how far ahead, how many refused."""
     refused = [status for status in fleet.statuses if status.label != "ok"]
-    metrics = f" of {plural(len(fleet.metrics), 'metric')}" if len(fleet.metrics) > 1 else ""
+    n_metrics = len(fleet.metrics)
+    metrics = f" of {n_metrics} metrics" if 1 < n_metrics < TOP else ""  # TOP: there may be more
     span = f", {day(fleet.first_at)} to {day(fleet.last_at)}" if fleet.last_at else ""
     found = [f"{count(fleet.n_series)} {frequency(fleet.freq)} series{metrics}{span}."]
     if fleet.n_forecast:

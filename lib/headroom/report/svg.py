@@ -113,6 +113,15 @@ def text(x: float, y: float, content: str, css: str = "tick", anchor: str = "sta
     return tag("text", content, x=f"{x:.1f}", y=f"{y:.1f}", class_=css, text_anchor=anchor)
 
 
+def apart(heights: Sequence[float], gap: float = 14) -> list[float]:
+    """The heights of labels, the lowest kept, the others moved up where they would overlap."""
+    placed, free = list(heights), math.inf
+    for k in sorted(range(len(heights)), key=lambda k: -heights[k]):
+        placed[k] = min(heights[k], free)
+        free = placed[k] - gap
+    return placed
+
+
 # -- axes ------------------------------------------------------------------------------------------
 
 
