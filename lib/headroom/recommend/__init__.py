@@ -1,0 +1,1 @@
+"""From series and forecasts to what an owner should do: action, money, risk, date, evidence."""
