@@ -7,6 +7,7 @@ import pytest
 
 from headroom.config import Simulate
 from headroom.freq import DAY
+from headroom.simulate import truth
 from headroom.simulate.fleet import (
     AUTOSCALED,
     COST_ANOMALY,
@@ -151,3 +152,12 @@ def test_truth_holds_for_short_and_long_histories(days: int, freq: str) -> None:
             assert 1 / 1.6 < needed < 1
         for row in rows:
             assert row.ends is None or row.starts < row.ends <= fleet.end
+
+
+def test_faults_are_counted_alike_in_any_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = build_fleet(Simulate(dirt=0.05), 7)
+    group = fleet.group(4)  # of the service that has a counter
+    whole = group_truth(group)
+    assert "dirt_counter_reset" in {row.kind for row in whole}
+    monkeypatch.setattr(truth, "_CHUNK", 100)
+    assert set(group_truth(group)) == set(whole)

@@ -1,7 +1,8 @@
 """The three tables of the simulated fleet. Rows are made on executors from names and numbers alone,
 so that neither their count nor the partitioning changes any of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 
 import numpy as np
 import pandas as pd
@@ -33,17 +34,19 @@ from headroom.simulate.fleet import (
 from headroom.simulate.signals import (
     COUNTER,
     CPU,
+    METRICS,
     Metric,
     counter,
     metrics_of,
     regression_deployment,
     signals,
 )
-from headroom.simulate.truth import TruthRow, group_truth
+from headroom.simulate.truth import group_truth
 
 BLOCK_STEPS = 4096  # steps of one service-region that are in memory together
 _ROWS_PER_FILE = 1_000_000
 
+_ARRAYS = ("at", "value", "code")
 _TEXTS = (c.ITEM_ID, "service", "region", "team", "tier", c.METRIC, c.METRIC_KIND, c.UNIT)
 _BLOCK = StructType(
     [StructField(name, STRING) for name in (*_TEXTS, c.TIME_ZONE, c.GROUP_ID, "clock")]
@@ -58,11 +61,15 @@ _EVENT = StructType(
     + [StructField(name, LONG) for name in (c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT)]
     + [StructField(c.EXPECTED_LIFT, DOUBLE)]
 )
+_EVENT_VALUES = attrgetter(
+    *("event_id", "kind", "name", "service", "region", "starts", "ends", "known", "expected_lift")
+)
 _TRUTH = StructType(
     [StructField(name, STRING) for name in (c.GROUP_ID, c.KIND, c.DETAIL)]
     + [StructField(name, LONG) for name in (c.STARTS_AT, c.ENDS_AT)]
     + [StructField("magnitude", DOUBLE)]
 )
+_TRUTH_VALUES = attrgetter("group_id", "kind", "detail", "starts", "ends", "magnitude")
 
 
 def build_telemetry(
@@ -77,22 +84,19 @@ def build_telemetry(
     Raises ConfigError where a day has no whole number of steps of `freq`.
     """
     fleet = build_fleet(settings, seed, freq, tiers)
-    n_blocks = -(-fleet.n_steps // BLOCK_STEPS)
-    rows = fleet.n_groups * fleet.n_steps * 7
+    steps = BLOCK_STEPS
+    n_blocks = -(-fleet.n_steps // steps)
 
-    def blocks(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            for number in batch["id"]:
-                group, block = divmod(int(number), n_blocks)
-                yield telemetry_block(fleet.group(group), block * BLOCK_STEPS, BLOCK_STEPS)
+    def block(number: int) -> pd.DataFrame:
+        group, place = divmod(number, n_blocks)
+        return telemetry_block(fleet.group(group), place * steps, steps)
 
-    tasks = _tasks(spark, fleet.n_groups * n_blocks, rows // _ROWS_PER_FILE)
-    arrays = F.arrays_zip("at", "value", "code")
-    frame = tasks.mapInPandas(blocks, _BLOCK)
-    texts = [name for name in _BLOCK.names if name not in ("at", "value", "code")]
-    long = frame.select(*texts, F.inline(arrays))
+    files = fleet.n_groups * fleet.n_steps * len(METRICS) // _ROWS_PER_FILE
+    blocks = _frames(spark, fleet.n_groups * n_blocks, block, _BLOCK, files)
+    texts = [name for name in _BLOCK.names if name not in _ARRAYS]
+    rows = blocks.select(*texts, F.inline(F.arrays_zip(*_ARRAYS)))
     return conform(
-        long.withColumn(c.TIMESTAMP, _time_text()).withColumn(c.TARGET, _value_text()), TELEMETRY
+        rows.withColumn(c.TIMESTAMP, _time_text()).withColumn(c.TARGET, _value_text()), TELEMETRY
     )
 
 
@@ -106,13 +110,13 @@ def build_calendar(
     """`calendar`: what is planned, some of it after the telemetry, and what has happened."""
     fleet = build_fleet(settings, seed, freq, tiers)
 
-    def events(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            for number in batch["id"]:
-                yield _event_frame(_events_of(fleet, int(number)))
+    def events(number: int) -> pd.DataFrame:
+        rows = [_EVENT_VALUES(event) for event in _events_of(fleet, number)]
+        return pd.DataFrame(rows, columns=_EVENT.names)
 
-    frame = _tasks(spark, fleet.n_services + 1).mapInPandas(events, _EVENT)
-    scope = F.create_map(*[part for name in ("service", "region") for part in _pair(name)])
+    frame = _frames(spark, fleet.n_services + 1, events, _EVENT)
+    pairs = [(F.lit(name), F.col(name)) for name in ("service", "region")]
+    scope = F.create_map(*[part for pair in pairs for part in pair])
     frame = frame.withColumn(c.SCOPE, F.map_filter(scope, lambda _, value: value != ""))
     return conform(_with_times(frame, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT), CALENDAR)
 
@@ -127,12 +131,12 @@ def build_truth(
     """`simulated_truth`: what was planted in each service-region, and the faults of each item."""
     fleet = build_fleet(settings, seed, freq, tiers)
 
-    def truths(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        for batch in batches:
-            for number in batch["id"]:
-                yield _truth_frame(group_truth(fleet.group(int(number))))
+    def truths(number: int) -> pd.DataFrame:
+        rows = [_TRUTH_VALUES(row) for row in group_truth(fleet.group(number))]
+        frame = pd.DataFrame(rows, columns=_TRUTH.names)
+        return frame.astype({c.STARTS_AT: "Int64", c.ENDS_AT: "Int64"})
 
-    frame = _tasks(spark, fleet.n_groups).mapInPandas(truths, _TRUTH)
+    frame = _frames(spark, fleet.n_groups, truths, _TRUTH)
     return conform(_with_times(frame, c.STARTS_AT, c.ENDS_AT), SIMULATED_TRUTH)
 
 
@@ -223,41 +227,24 @@ def _events_of(fleet: Fleet, number: int) -> list[Event]:
     return [*service_events(fleet, fleet.service(service)), *regressions]
 
 
-def _event_frame(events: list[Event]) -> pd.DataFrame:
-    rows = [
-        (
-            e.event_id,
-            e.kind,
-            e.name,
-            e.service,
-            e.region,
-            e.starts,
-            e.ends,
-            e.known,
-            e.expected_lift,
-        )
-        for e in events
-    ]
-    return pd.DataFrame(rows, columns=_EVENT.names)
-
-
-def _truth_frame(rows: list[TruthRow]) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        [(r.group_id, r.kind, r.detail, r.starts, r.ends, r.magnitude) for r in rows],
-        columns=_TRUTH.names,
-    )
-    return frame.astype({c.STARTS_AT: "Int64", c.ENDS_AT: "Int64"})
-
-
 def _with_times(frame: DataFrame, *names: str) -> DataFrame:
     return frame.withColumns({name: F.timestamp_seconds(name) for name in names})
 
 
-def _pair(name: str) -> tuple[Column, Column]:
-    return F.lit(name), F.col(name)
+def _frames(
+    spark: SparkSession,
+    count: int,
+    make: Callable[[int], pd.DataFrame],
+    schema: StructType,
+    partitions: int = 0,
+) -> DataFrame:
+    """The frames that `make` gives for 0 to `count` - 1, made on executors, one at a time."""
 
+    def made(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        for batch in batches:
+            for number in batch["id"]:
+                yield make(int(number))
 
-def _tasks(spark: SparkSession, count: int, partitions: int = 0) -> DataFrame:
-    """Numbers 0 to `count` - 1 in enough partitions for all cores."""
     at_least = spark.sparkContext.defaultParallelism
-    return spark.range(0, count, 1, min(count, max(at_least, partitions)))
+    numbers = spark.range(0, count, 1, min(count, max(at_least, partitions)))
+    return numbers.mapInPandas(made, schema)

@@ -79,29 +79,35 @@ def _first_noisy_breach(group: Group) -> str | None:
 
 def _faults(group: Group, metric: str) -> list[TruthRow]:
     """One row per kind of fault that the item has; the magnitude counts steps."""
-    item_id = f"{group.group_id}/{metric}"
-    rows = []
-    for kind, steps in _fault_steps(group, metric).items():
-        first, last = (group.fleet.start + int(step) * group.fleet.step for step in steps[[0, -1]])
-        rows.append(TruthRow(item_id, kind, float(len(steps)), "", first, last + group.fleet.step))
-    return rows
+    fleet, item_id = group.fleet, f"{group.group_id}/{metric}"
+    spans: dict[str, tuple[int, int, int]] = {}  # number of steps, the first and the last of them
+    for begin in range(0, fleet.n_steps if fleet.dirt else 0, _CHUNK):
+        count = min(_CHUNK, fleet.n_steps - begin)
+        for kind, steps in _fault_steps(group, metric, begin, count).items():
+            if len(steps):
+                number, first, _ = spans.get(kind, (0, int(steps[0]), 0))
+                spans[kind] = (number + len(steps), first, int(steps[-1]))
+    return [
+        TruthRow(
+            group_id=item_id,
+            kind=kind,
+            magnitude=float(number),
+            detail="",
+            starts=fleet.start + first * fleet.step,
+            ends=fleet.start + (last + 1) * fleet.step,
+        )
+        for kind, (number, first, last) in spans.items()
+    ]
 
 
-def _fault_steps(group: Group, metric: str) -> dict[str, Integers]:
-    """The steps of each kind of fault, rising; kinds without any are left out."""
-    fleet = group.fleet
-    if fleet.dirt == 0:
-        return {}
-    codes = np.concatenate(
-        [
-            dirt.fault_codes(group, metric, first, min(_CHUNK, fleet.n_steps - first))
-            for first in range(0, fleet.n_steps, _CHUNK)
-        ]
-    )
-    steps = {kind: np.flatnonzero(codes == code) for code, kind in dirt.KINDS.items()}
+def _fault_steps(group: Group, metric: str, begin: int, count: int) -> dict[str, Integers]:
+    """The steps of each kind of fault among `count` steps from step `begin` on, rising."""
+    codes = dirt.fault_codes(group, metric, begin, count)
+    steps = {kind: begin + np.flatnonzero(codes == code) for code, kind in dirt.KINDS.items()}
     if dirt.has_local_time(group):
-        steps[dirt.LOCAL_TIME] = np.arange(fleet.n_steps)
+        steps[dirt.LOCAL_TIME] = np.arange(begin, begin + count)
     if metric == COUNTER:
-        resets = counter_resets(group, 0, fleet.n_steps)
-        steps[dirt.COUNTER_RESET] = resets[resets > 0]
-    return {kind: found for kind, found in steps.items() if len(found)}
+        resets = counter_resets(group, begin, count)
+        # A chunk's first entry is the last reset up to its first step: new only on that step.
+        steps[dirt.COUNTER_RESET] = resets[(resets >= max(1, begin))]
+    return steps
