@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,15 +17,14 @@ from headroom.model.mx import mx
 from headroom.training.communicator import Alone
 from headroom.training.device import choose_device, gpu_ordinal
 from headroom.training.failures import (
-    MARK,
     RankOutput,
     failure_of,
     root_cause,
     stall_of,
-    tell_failure,
     without_prefix,
 )
 from headroom.training.slots import check_properties, check_slots, task_slots
+from headroom.training.wire import MARK, Address, Listener, Wire
 
 ECHO = failure_of(0, mx.base.MXNetError("Horovod has been shut down. This was caused by ..."))
 OWN = failure_of(1, ValueError("no such\n  series"))
@@ -60,29 +59,64 @@ def test_only_what_headroom_refuses_is_final() -> None:
 
 
 def test_output_of_ranks_is_put_together_again() -> None:
-    lines: list[str] = []
-    output = RankOutput(lines.append)
+    output = RankOutput(print)
     failed = f"[1]<stderr>:{MARK}" + json.dumps({"event": "failed", **asdict(OWN)})
     output.write(f'[0]<stdout>:{MARK}{{"event": "started", "rank": 0}}\n[0]<stdout>:st')
     other = threading.Thread(target=output.write, args=(failed[:50],))
     other.start()
     other.join()
     output.write("ep 1\n\n")
-    assert lines == ["step 1"]
+    assert output.last_words == "step 1"
     assert output.silent == {0}
     assert output.failures == [] and output.failed_at is None  # its line has not ended
 
-    whole = RankOutput(lines.append)
-    whole.write(failed + "\n")
-    assert whole.failures == [OWN]
-    assert whole.failed_at is not None
-    assert whole.silent == set()
+    output.write(failed + "\n" + failed + "\n")
+    assert output.failures == [OWN]  # once, however often it is told
+    assert output.failed_at is not None
+    assert output.silent == {0}
 
 
-def test_what_a_rank_tells_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
-    tell_failure(OWN)
+def talk(address: Address) -> None:
+    wire = Wire(1, address)
+    wire.say("started")
+    with wire.printing():
+        print("step 1")
+        print("step", 2)
+    wire.say("failed", **asdict(OWN))
+    wire.close()
+
+
+def test_what_ranks_say_is_heard_while_they_run() -> None:
+    lines: list[str] = []
+    output = RankOutput(lines.append)
+    with Listener(output.hear, "127.0.0.1", is_local=True) as listener:
+        wire = Wire(0, listener.address)
+        wire.say("started")
+        until = time.monotonic() + 10
+        while output.silent != {0} and time.monotonic() < until:
+            time.sleep(0.01)
+        assert output.silent == {0}  # rank 0 is still there
+        wire.close()
+        talk(listener.address)
+    assert lines == ["step 1", "step 2"]
+    assert output.failures == [OWN]
+
+
+def test_a_stranger_is_not_heard() -> None:
     output = RankOutput(print)
-    output.write(capfd.readouterr().err)
+    with Listener(output.hear, "127.0.0.1", is_local=True) as listener:
+        talk(replace(listener.address, token="0" * 32))
+    assert output.failures == [] and output.silent == set()
+
+
+def test_without_a_wire_the_words_go_to_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+    with Listener(print, "127.0.0.1", is_local=True) as listener:
+        closed = listener.address
+    talk(closed)
+    said = capfd.readouterr()
+    assert said.out == "step 1\nstep 2\n"
+    output = RankOutput(print)
+    output.write(said.err)
     assert output.failures == [OWN]
 
 
@@ -100,8 +134,8 @@ def test_the_prefix_is_taken_off(line: str, expected: str) -> None:
 
 HANG = """
 import sys, time
-from headroom.training.rank import _run_watched
-from headroom.training.communicator import Alone
+from headroom.training.rank import run_single
+from headroom.training.wire import Address
 
 def hang(communicator):
     for _ in range(5):
@@ -109,7 +143,7 @@ def hang(communicator):
         communicator.beat()
     HOW
 
-print(_run_watched(hang, Alone(), stall_seconds=0.8))
+print(run_single(hang, 0.8, Address("127.0.0.1", 1, "")))
 """
 
 
@@ -142,7 +176,7 @@ def test_a_rank_that_holds_the_interpreter_is_ended_too() -> None:
 
 def test_a_rank_that_beats_is_left_alone() -> None:
     done, _ = run_hanging("return 'done'")
-    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert (done.returncode, done.stdout) == (0, "('done', None)\n")
 
 
 def test_one_rank_sums_to_itself() -> None:

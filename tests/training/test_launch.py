@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from headroom.config import Training
 from headroom.errors import DataError, TrainingError
-from headroom.training import launch
+from headroom.training import watch
 from headroom.training.communicator import Communicator
 from headroom.training.launch import AttemptError, run_on_ranks, run_with_restarts
 
@@ -33,9 +33,16 @@ def handlers() -> Iterator[None]:
     assert threading.excepthook is hook
 
 
-def test_ranks_sum_broadcast_and_gather(spark: SparkSession) -> None:
+def test_ranks_sum_broadcast_and_gather(spark: SparkSession, tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+
     def talk(communicator: Communicator) -> dict[str, Any]:
         from headroom.model.mx import mx
+
+        if communicator.rank == 0:
+            print("step 1 of 1")
+            while not heard.exists():
+                time.sleep(0.05)  # progress comes while ranks run, or never
 
         rank = communicator.rank
         a, b = mx.nd.array([rank + 1.0, 10.0]), mx.nd.full((2, 2), rank)
@@ -43,8 +50,6 @@ def test_ranks_sum_broadcast_and_gather(spark: SparkSession) -> None:
         communicator.sum_([a])  # again, another count: 2 x 3 and 2 x 20
         weights = mx.nd.full((3,), 7.0 + rank)
         communicator.broadcast_([weights])
-        if rank == 0:
-            print("step 1 of 1")
         communicator.barrier()
         return {
             "rank": rank,
@@ -55,10 +60,12 @@ def test_ranks_sum_broadcast_and_gather(spark: SparkSession) -> None:
             "threads": os.environ["OMP_NUM_THREADS"],
         }
 
+    def progress(line: str) -> None:
+        lines.append(line)
+        heard.touch()
+
     lines: list[str] = []
-    first, second = run_on_ranks(
-        talk, ranks=2, settings=SETTINGS, spark=spark, progress=lines.append
-    )
+    first, second = run_on_ranks(talk, ranks=2, settings=SETTINGS, spark=spark, progress=progress)
 
     assert [first["rank"], second["rank"]] == [0, 1]
     assert first["sums"] == second["sums"] == ([6.0, 40.0], [[1.0, 1.0], [1.0, 1.0]])
@@ -123,7 +130,7 @@ def test_a_frozen_rank_does_not_hold_the_others_for_ever(
             os.kill(os.getpid(), signal.SIGSTOP)  # its own watchdog is frozen with it
         communicator.barrier()
 
-    monkeypatch.setattr(launch, "_FAREWELL_SECONDS", 1.0)
+    monkeypatch.setattr(watch, "FAREWELL_SECONDS", 1.0)
     settings = SETTINGS.model_copy(update={"stall_seconds": 5})
     started = time.monotonic()
     with pytest.raises(AttemptError, match=r"rank 1 failed: Died: .* frozen"):
@@ -149,11 +156,15 @@ def test_a_run_past_its_deadline_is_cancelled(spark: SparkSession) -> None:
 
 def test_ctrl_c_ends_the_run_and_reaches_the_driver(spark: SparkSession) -> None:
     def dawdle(communicator: Communicator) -> None:
-        print("running", flush=True)
         communicator.barrier()
+        if communicator.rank == 0:
+            print("running")
         time.sleep(1000)
 
+    interrupted: list[float] = []
+
     def interrupt(line: str) -> None:
+        interrupted.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
@@ -163,6 +174,8 @@ def test_ctrl_c_ends_the_run_and_reaches_the_driver(spark: SparkSession) -> None
             spark=spark,
             progress=interrupt,
         )
+    assert len(interrupted) == 1  # and nothing was tried again
+    assert time.monotonic() - interrupted[0] < SETTINGS.stall_seconds
 
 
 def test_a_single_rank_needs_no_horovod(spark: SparkSession) -> None:
@@ -173,12 +186,15 @@ def test_a_single_rank_needs_no_horovod(spark: SparkSession) -> None:
         communicator.sum_([array])
         communicator.broadcast_([array])
         communicator.barrier()
+        print("step 1 of 1")
         loaded = [name for name in sys.modules if name.startswith("horovod")]
         return communicator.size, array.asnumpy().tolist(), communicator.gather("a"), loaded
 
-    assert run_on_ranks(talk, ranks=1, settings=SETTINGS, spark=spark) == [
+    lines: list[str] = []
+    assert run_on_ranks(talk, ranks=1, settings=SETTINGS, spark=spark, progress=lines.append) == [
         (1, [1.0, 2.0], ["a"], [])
     ]
+    assert lines == ["step 1 of 1"]
 
 
 def test_what_headroom_refuses_is_not_tried_again(spark: SparkSession, tmp_path: Path) -> None:
@@ -195,9 +211,10 @@ def test_what_headroom_refuses_is_not_tried_again(spark: SparkSession, tmp_path:
 
 def test_a_single_rank_that_dies_or_stalls_is_explained(spark: SparkSession) -> None:
     settings = SETTINGS.model_copy(update={"stall_seconds": 5})
-    for function in (lambda _: os._exit(3), lambda _: time.sleep(1000)):
-        with pytest.raises(AttemptError, match="rank 0 failed: Died: its process died"):
-            run_on_ranks(function, ranks=1, settings=settings, spark=spark)
+    with pytest.raises(AttemptError, match="rank 0 failed: Died: its process ended"):
+        run_on_ranks(lambda _: os._exit(3), ranks=1, settings=settings, spark=spark)
+    with pytest.raises(AttemptError, match="rank 0 failed: Stalled: no step for 5 s"):
+        run_on_ranks(lambda _: time.sleep(1000), ranks=1, settings=settings, spark=spark)
 
 
 def test_what_cannot_start_is_said_at_once(spark: SparkSession) -> None:

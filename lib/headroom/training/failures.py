@@ -1,17 +1,15 @@
 """What the ranks tell of themselves, and which failure is the cause of the others."""
 
 import json
-import os
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from threading import Lock, get_ident
-from typing import Any, Literal
+from dataclasses import dataclass
+from threading import RLock, get_ident
 
 from headroom.errors import HeadroomError
+from headroom.training.wire import MARK, Words
 
-MARK = "headroom-rank "
 _MAX_MESSAGE, _MAX_TRACE = 2_000, 6_000  # characters
 _TAIL_LINES = 40
 
@@ -69,40 +67,47 @@ def root_cause(failures: Iterable[Failure], silent: Iterable[int]) -> Failure | 
         return own[0]
     ended = sorted(silent)
     if ended:
-        message = "it ended without a word: killed (often for memory), frozen, or its host was lost"
-        return Failure(ended[0], "Died", message)
+        return died(ended[0])
     return failures[0] if failures else None
 
 
-def tell(event: Literal["started", "done"], rank: int) -> None:
-    """Tells the driver how far this rank is."""
-    _say({"event": event, "rank": rank})
-
-
-def tell_failure(failure: Failure) -> None:
-    """Tells the driver why this rank ends."""
-    _say({"event": "failed", **asdict(failure)})
-
-
-def _say(words: dict[str, Any]) -> None:
-    # One line past every buffer: the process may be dying.
-    os.write(2, f"\n{MARK}{json.dumps(words)}\n".encode())
+def died(rank: int) -> Failure:
+    """The failure of a process that was there and then was not."""
+    message = (
+        "its process ended without a word: killed (often for memory: raise "
+        "spark.executor.memoryOverhead), frozen, or its host was lost"
+    )
+    return Failure(rank, "Died", message)
 
 
 class RankOutput:
-    """A text stream for `horovod.spark.run`: keeps what ranks tell, passes other lines on.
+    """All that ranks say: what comes over the wire is heard, and where a rank has none, what it
+    writes to the streams of `horovod.spark.run`.
 
-    Each rank writes from a thread of its own, in pieces that may end within a line.
+    Each rank writes to a stream from a thread of its own, in pieces that may end within a line.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_printed: Callable[[str], None]) -> None:
         self.failures: list[Failure] = []
         self.failed_at: float | None = None  # time.monotonic of the first failure
-        self._seen: dict[str, set[int]] = {"started": set(), "done": set(), "failed": set()}
+        self._told: dict[str, set[int]] = {"started": set(), "done": set(), "failed": set()}
         self._tail: list[str] = []
         self._pieces: dict[int, str] = {}
-        self._on_line = on_line
-        self._lock = Lock()
+        self._on_printed = on_printed
+        self._lock = RLock()
+
+    def hear(self, words: Words) -> None:
+        """Takes one thing that a rank told."""
+        event, rank = words.pop("event"), int(words["rank"])
+        if event == "printed":
+            self._on_printed(str(words["line"]))
+            return
+        with self._lock:
+            is_new = rank not in self._told[event]
+            self._told[event].add(rank)
+            if is_new and event == "failed":
+                self.failures.append(Failure(**words))
+                self.failed_at = self.failed_at or time.monotonic()
 
     def write(self, text: str) -> int:
         with self._lock:
@@ -118,7 +123,7 @@ class RankOutput:
     @property
     def silent(self) -> set[int]:
         """The ranks that started and then told neither success nor failure."""
-        return self._seen["started"] - self._seen["done"] - self._seen["failed"]
+        return self._told["started"] - self._told["done"] - self._told["failed"]
 
     @property
     def last_words(self) -> str:
@@ -132,17 +137,9 @@ class RankOutput:
 
     def _take(self, line: str) -> None:
         if line.startswith(MARK):
-            self._hear(json.loads(line.removeprefix(MARK)))
+            self.hear(json.loads(line.removeprefix(MARK)))
         elif line.strip():
             self._tail = [*self._tail[-_TAIL_LINES:], line]
-            self._on_line(line)
-
-    def _hear(self, words: dict[str, Any]) -> None:
-        event = words.pop("event")
-        self._seen[event].add(words["rank"])
-        if event == "failed":
-            self.failures.append(Failure(**words))
-            self.failed_at = self.failed_at or time.monotonic()
 
 
 def without_prefix(line: str) -> str:
