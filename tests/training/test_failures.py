@@ -14,6 +14,7 @@ import pytest
 
 from headroom.errors import DataError, TrainingError
 from headroom.model.mx import mx
+from headroom.training import device
 from headroom.training.communicator import Alone
 from headroom.training.device import choose_device, gpu_ordinal
 from headroom.training.failures import (
@@ -197,6 +198,22 @@ def test_a_demanded_gpu_that_is_not_there_fails_at_once() -> None:
         choose_device("gpu", Alone())
     with pytest.raises(TrainingError, match="MXNet sees 0 GPUs"):
         choose_device("auto", Alone(gpus=["0"]))
+
+
+class Three(Alone):
+    """A rank that hears the same from two others."""
+
+    def gather(self, value: Any) -> list[Any]:
+        return ["other", value, value]
+
+
+def test_two_ranks_on_one_gpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "gpu_uuid", lambda ordinal: f"chip {ordinal}")
+    gpu = SimpleNamespace(device_type="gpu", device_id=1)
+    with pytest.raises(TrainingError, match=r"share one GPU \(chip 1\); .*amount=1"):
+        device._refuse_shared(Three(), gpu)
+    device._refuse_shared(Alone(), gpu)
+    device._refuse_shared(Three(), SimpleNamespace(device_type="cpu", device_id=0))
 
 
 @pytest.mark.parametrize(
