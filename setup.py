@@ -45,6 +45,6 @@ setup(
             "jsonschema>=4.23",
             "pip-tools>=7.4",
             "venv-pack>=0.2",
-        ]
+        ],
     },
 )

@@ -13,14 +13,15 @@ usage() {
 headroom: forecasts of a fleet's metrics on Spark, turned into recommendations
 
 usage: ./spark-submit.sh JOB [--config FILE] [--set a.b=value …] [job options] [-- spark-submit options]
-       ./spark-submit.sh --package [DIR]
+       ./spark-submit.sh --package [DIR] [--code-only] [--python-prefix PREFIX]
 
 jobs:
 $(list_jobs)
 
   JOB --help          the options of a job
   JOB --print-config  the whole configuration that it would run with
-  --package [DIR]     what a cluster needs: wheel, packed environment, jars (default: dist)
+  --package [DIR]     what a cluster needs: wheel, packed environment, jars (default: dist);
+                      --code-only: without a new environment; PREFIX: where nodes have Python
 
 environment variables:
   HEADROOM_MASTER         Spark's master (default: local, on every core)

@@ -85,7 +85,12 @@ step() {
     local what=$1 started=$SECONDS
     shift
     say "$what …"
-    if ! "$@" >>"$headroom_log" 2>&1 9>&-; then
+    # Not `if ! "$@"`: there bash would go on after a failure inside a function.
+    set +e
+    (set -e; "$@") >>"$headroom_log" 2>&1 9>&-
+    local status=$?
+    set -e
+    if ((status)); then
         tail -n 25 -- "$headroom_log" >&2
         die "set-up failed at: $what. The whole log: $headroom_log. Run the same command to try again."
     fi
@@ -172,6 +177,8 @@ build_horovod() {
     mkdir -p -- "$work/shim" "$work/wheels"
     # MXNet 1.9.1 asks numpy for a name that 1.24 dropped; Horovod's build imports MXNet.
     printf 'import numpy\nnumpy.bool = bool\n' >"$work/shim/sitecustomize.py"
+    # The link command is not quoted: MXNet must be seen at a path without blanks.
+    ln -s -- "$HEADROOM_VENV"/lib/python3.11/site-packages/mxnet "$work/shim/mxnet"
     # Unless quiet, setup.py passes `VERBOSE=1` on, which ninja takes for a target.
     printf '[global]\nverbose = 0\n' >"$work/shim/quiet.cfg"
     env HOROVOD_WITH_MXNET=1 HOROVOD_WITH_GLOO=1 HOROVOD_WITHOUT_MPI=1 \
