@@ -193,11 +193,10 @@ def _time_text() -> Column:
             F.abs(minutes) % 60,
         )
     )
-    is_bad = F.col("code") == dirt.BAD_TIMESTAMP
-    date = F.when(is_bad, F.date_format(local, "yyyy-'13-45'")).otherwise(
-        F.date_format(local, "yyyy-MM-dd")
-    )
-    return F.concat(date, F.lit("T"), F.date_format(local, "HH:mm:ss"), offset)
+    clock = F.when(
+        F.col("code") == dirt.BAD_TIMESTAMP, F.date_format(local, "yyyy-'13-45T'HH:mm:ss")
+    ).otherwise(F.date_format(local, "yyyy-MM-dd'T'HH:mm:ss"))
+    return F.concat(clock, offset)
 
 
 def _value_text() -> Column:

@@ -112,6 +112,8 @@ _ROLES = (
 
 @dataclass(frozen=True)
 class Service:
+    """What serves requests, whose it is, and how far its tier lets hosts be used."""
+
     index: int
     name: str
     team: str

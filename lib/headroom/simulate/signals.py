@@ -24,6 +24,8 @@ _COUNTER_LIFE = 5 * DAY  # the counter begins again once in each such window
 
 @dataclass(frozen=True)
 class Metric:
+    """A name, what kind of quantity it is, and its unit."""
+
     name: str
     kind: str
     unit: str
