@@ -9,10 +9,12 @@ from pyspark.sql import DataFrame
 from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.config import Source
+from headroom.freq import parse_freq
 from headroom.ingest.accounting import check_accounts, check_refused, count_rows
-from headroom.ingest.events import build_events, to_events
+from headroom.ingest.events import build_events, to_entries
 from headroom.ingest.mapping import resolve_source, to_mapped
 from headroom.ingest.rows import build_observations, build_rejected_rows, to_rows
+from headroom.ingest.strays import mark_strays, refuse_strays
 from headroom.ingest.survey import build_items, build_survey, digest_ingest, read_totals
 from headroom.schemas import CALENDAR, EVENTS, ITEMS, OBSERVATIONS, REJECTED_ROWS, TELEMETRY
 from headroom.tables import source_errors, source_frame
@@ -21,16 +23,15 @@ from headroom.tables import source_errors, source_frame
 def run(job: Job) -> None:
     source = resolve_source(job.config.source)
     rows = to_rows(to_mapped(read_observations(job, source), source), source)
-    survey = build_survey(rows).persist()
+    step_seconds = parse_freq(job.config.series.freq).seconds
+    survey = mark_strays(build_survey(rows), step_seconds).persist()
     with source_errors(source.path, source.format):
         totals = read_totals(survey)
+    job.count(rows_in=totals.rows_in, refused=totals.refused, missing=totals.missing)
     ingest_id = job.fingerprint = digest_ingest(source, totals)
-    job.count(rows_in=totals.rows_in, rejected=totals.rejected, missing=totals.missing)
 
-    refused = build_rejected_rows(rows, ingest_id)
-    refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
-    check_refused(refused, totals, source, job.config.limits.max_rejected_rows)
-
+    rows = refuse_strays(rows, survey)
+    write_refused(job, rows, ingest_id, totals.refused, totals.rows_in)
     observations = job.tables.merge(build_observations(rows, ingest_id), OBSERVATIONS)
     job.tables.create(ITEMS)
     job.tables.merge(build_items(survey, job.tables.read(ITEMS), source), ITEMS)
@@ -38,17 +39,24 @@ def run(job: Job) -> None:
     check_accounts(totals, kept, merged)
     job.count(kept=kept, merged=merged, items=totals.items)
     survey.unpersist()
-    ingest_events(job, source)
+    write_events(job, source, f"{ingest_id}_events")
 
 
 def read_observations(job: Job, source: Source) -> DataFrame:
-    """The source as it is."""
     if source.format == "simulated":
         return job.tables.read(TELEMETRY)
     return source_frame(job.spark, str(source.path), source.format, source.options)
 
 
-def ingest_events(job: Job, source: Source) -> None:
+def write_refused(job: Job, rows: DataFrame, ingest_id: str, n_refused: int, rows_in: int) -> None:
+    """Keeps the refused rows first, so that they can be looked at where they are too many."""
+    refused = build_rejected_rows(rows, ingest_id)
+    refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
+    limit = job.config.limits.max_rejected_rows
+    check_refused(refused, n_refused, rows_in, job.config.source, limit)
+
+
+def write_events(job: Job, source: Source, ingest_id: str) -> None:
     job.tables.create(EVENTS)
     if source.events:
         frame = source_frame(job.spark, source.events.path, source.events.format)
@@ -56,8 +64,14 @@ def ingest_events(job: Job, source: Source) -> None:
         frame = job.tables.read(CALENDAR)
     else:
         return
-    events = to_events(frame)
-    job.tables.merge(build_events(events), EVENTS)
+    entries = to_entries(frame).persist()
+    with source_errors(source.events.path if source.events else None, "events"):
+        n_entries, n_good = entries.count(), entries.where(f"{c.REASON} is null").count()
+    if n_good < n_entries:
+        write_refused(job, entries, ingest_id, n_entries - n_good, n_entries)
+    job.tables.merge(build_events(entries), EVENTS)
+    job.count(events=n_good, events_refused=n_entries - n_good)
+    entries.unpersist()
 
 
 if __name__ == "__main__":

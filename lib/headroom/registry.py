@@ -20,7 +20,7 @@ CANDIDATE, CHAMPION, ARCHIVED = "candidate", "champion", "archived"
 LEARNING = ("series", "model", "training")  # the sources that determine the weights
 
 # Settings of training that change how, but not what: they are no part of a model's identity.
-_NOT_IDENTITY = {"ranks", "attempts", "timeout_seconds", "stall_seconds", "device"}
+_NOT_IDENTITY = {"ranks", "attempts", "timeout_seconds", "stall_seconds", "device", "interfaces"}
 
 
 def model_version(config: Config, data_digest: str, code_version: str) -> str:

@@ -76,22 +76,17 @@ class Tables:
     # -- writing ---------------------------------------------------------------------------------
 
     def create(self, table: Table) -> None:
-        """The table with its schema and constraints; again: nothing. Safe to be killed between."""
-        if not self.exists(table):
-            builder = DeltaTable.createIfNotExists(self.spark)
-            if is_catalog(self.warehouse):
-                builder = builder.tableName(self._name(table))
-            else:
-                builder = builder.location(self._path(table))
-            builder.addColumns(table.schema).execute()
-        if table.checks:
-            properties = self._delta(table).detail().select("properties").first()["properties"]
-            for name, check in table.checks:
-                if f"delta.constraints.{name.lower()}" not in properties:
-                    self.spark.sql(
-                        f"ALTER TABLE {self._identifier(table)} "
-                        f"ADD CONSTRAINT {name} CHECK ({check})"
-                    )
+        """The table with its schema and constraints, in one commit; again: nothing."""
+        if self.exists(table):
+            return
+        builder = DeltaTable.createIfNotExists(self.spark)
+        if is_catalog(self.warehouse):
+            builder = builder.tableName(self._name(table))
+        else:
+            builder = builder.location(self._path(table))
+        for name, check in table.checks:
+            builder = builder.property(f"delta.constraints.{name}", check)
+        builder.addColumns(table.schema).execute()
 
     def replace(
         self, frame: DataFrame, table: Table, where: Mapping[str, Any] | None = None
@@ -147,11 +142,6 @@ class Tables:
 
     def _name(self, table: Table) -> str:
         return f"{self.warehouse}.{table.name}"
-
-    def _identifier(self, table: Table) -> str:
-        if is_catalog(self.warehouse):
-            return self._name(table)
-        return "delta.`" + self._path(table).replace("`", "``") + "`"
 
     def _delta(self, table: Table) -> DeltaTable:
         if is_catalog(self.warehouse):

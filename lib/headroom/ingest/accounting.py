@@ -15,19 +15,22 @@ _REMEDIES = {
     "in s, ms, µs or ns",
     "out_of_range": "name another column in source.columns.timestamp",
     "future_dated": "set source.until later",
+    "stray_timestamp": "correct these times in the source, or name another column in "
+    "source.columns.timestamp",
     "bad_target": "name a numeric column in source.columns.target",
     "infinite_target": "correct these values in the source",
     "bad_metric_kind": "correct the column that source.columns.metric_kind names",
     "bad_time_zone": "correct the column that source.columns.time_zone names",
+    "bad_event": "correct these entries of source.events",
 }
 
 
 def check_refused(
-    refused: DataFrame, totals: Totals, source: Source, max_rejected_rows: float
+    refused: DataFrame, n_refused: int, rows_in: int, source: Source, max_rejected_rows: float
 ) -> None:
     """Raises DataError where a larger share of the rows was refused than the limit allows, with the
     commonest reason, an example and the remedy. `refused` are the rejected_rows of this ingest."""
-    if totals.rejected <= max_rejected_rows * totals.rows_in:
+    if n_refused <= max_rejected_rows * rows_in:
         return
     top = (
         refused.groupBy(c.REASON)
@@ -35,12 +38,12 @@ def check_refused(
         .orderBy(F.desc(c.N_ROWS), c.REASON)
         .first()
     )
-    assert top is not None  # noqa: S101 - totals.rejected > 0
+    assert top is not None  # noqa: S101 - n_refused > 0
     raise DataError(
-        f"{totals.rejected:,} of {totals.rows_in:,} rows were refused, more than "
-        f"limits.max_rejected_rows={max_rejected_rows:g}; {top[c.N_ROWS]:,} of them for "
-        f"{top[c.REASON]}, for example: {_named(top[c.DETAIL], source)}. "
-        f"{_REMEDIES[top[c.REASON]].capitalize()}. The rows are in table rejected_rows"
+        f"{n_refused:,} of {rows_in:,} rows were refused, more than "
+        f"limits.max_rejected_rows={max_rejected_rows:g} allows; {top[c.N_ROWS]:,} of them for "
+        f"{top[c.REASON]}, for example: {_named(top[c.DETAIL], source)}; "
+        f"{_REMEDIES[top[c.REASON]]}. All are in table rejected_rows"
     )
 
 
@@ -63,8 +66,8 @@ def count_rows(observations: DataFrame, ingest_id: str) -> tuple[int, int]:
 
 def check_accounts(totals: Totals, kept: int, merged: int) -> None:
     """Raises DataError where a row of the source is in no table or in two."""
-    if totals.rows_in != kept + merged + totals.rejected:
+    if totals.rows_in != kept + merged + totals.refused:
         raise DataError(
             f"{totals.rows_in:,} rows came in, but {kept:,} were kept, {merged:,} merged and "
-            f"{totals.rejected:,} refused: the source changed while it was read; run ingest again"
+            f"{totals.refused:,} refused: the source changed while it was read; run ingest again"
         )

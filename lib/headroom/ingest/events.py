@@ -8,6 +8,7 @@ from pyspark.sql.types import DataType, StringType, StructType
 
 from headroom import columns as c
 from headroom.errors import SchemaError
+from headroom.ingest.mapping import list_names
 from headroom.ingest.values import parse_target, parse_timestamp
 from headroom.schemas import EVENTS, STRINGS
 
@@ -19,7 +20,7 @@ _PLANNED_AHEAD = "interval 365 days"
 _REQUIRED = (c.KIND, c.STARTS_AT)
 
 
-def to_events(frame: DataFrame) -> DataFrame:
+def to_entries(frame: DataFrame) -> DataFrame:
     """The calendar entries of any source with columns of our names, read; `reason` and `detail` say
     what is wrong with an entry, null where nothing is. Only kind and starts_at are required.
 
@@ -45,7 +46,7 @@ def _check_required(frame: DataFrame) -> None:
             near = difflib.get_close_matches(name, frame.columns, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise SchemaError(
-                f"source.events has no column {name!r}; {hint}it has: {', '.join(frame.columns)}"
+                f"source.events has no column {name!r}; {hint}it has: {list_names(frame.columns)}"
             )
 
 
@@ -105,25 +106,26 @@ def _with_defaults(read: DataFrame) -> DataFrame:
     )
 
 
-def _with_reasons(events: DataFrame) -> DataFrame:
+def _with_reasons(entries: DataFrame) -> DataFrame:
     faults = [
         (F.col(c.KIND).isNull(), "it has no kind"),
         (F.col(c.STARTS_AT).isNull(), "starts_at is no time"),
         (F.col(c.ENDS_AT) < F.col(c.STARTS_AT), "it ends before it starts"),
     ]
     detail = F.coalesce(*[F.when(fault, F.lit(text)) for fault, text in faults])
-    return events.withColumns(
+    return entries.withColumns(
         {c.DETAIL: detail, c.REASON: F.when(detail.isNotNull(), F.lit("bad_event"))}
     )
 
 
-def build_events(events: DataFrame) -> DataFrame:
+def build_events(entries: DataFrame) -> DataFrame:
     """The good entries, one per event_id: of several the one that was known last."""
     names = [name for name in EVENTS.schema.names if name not in (c.EVENT_ID, c.SCOPE)]
+    # Maps have no order; their sorted entries do.
     scope = F.array_sort(F.map_entries(c.SCOPE)).alias(c.SCOPE)
     latest = F.max(F.struct(c.KNOWN_AT, *[n for n in names if n != c.KNOWN_AT], scope))
     return (
-        events.where(F.col(c.REASON).isNull())
+        entries.where(F.col(c.REASON).isNull())
         .groupBy(c.EVENT_ID)
         .agg(latest.alias("latest"))
         .select(

@@ -1,7 +1,7 @@
 """The columns of a source, found by their exact names, under the names used here."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -17,7 +17,7 @@ from pyspark.sql.types import (
 
 from headroom import columns as c
 from headroom.config import Source, SourceColumns
-from headroom.errors import SchemaError
+from headroom.errors import DataError, SchemaError
 
 RAW_TIMESTAMP = "raw_timestamp"
 RAW_TARGET = "raw_target"
@@ -28,6 +28,8 @@ ATTRIBUTES = (c.METRIC, c.METRIC_KIND, c.UNIT, c.TIME_ZONE, c.GROUP_ID)
 
 # Where Spark's JSON reader puts a line that it cannot read.
 _CORRUPT = "_corrupt_record"
+
+_LISTED, _LONGEST_NAME = 20, 40  # a message stays readable where a file is no table
 
 _TEXTS = (StringType, NumericType, BooleanType)
 _TIMES = (TimestampType, TimestampNTZType, DateType, StringType, NumericType)
@@ -97,6 +99,8 @@ def _as_json(found: Mapping[str, Column]) -> Column:
 
 
 def _check_columns(frame: DataFrame, source: Source) -> None:
+    if frame.columns == [_CORRUPT]:
+        raise DataError("no line of the source is valid JSON; check source.path and source.format")
     columns = source.columns
     types = {field.name: field.dataType for field in frame.schema}
     expected: list[tuple[str, str, tuple[type[DataType], ...]]] = [
@@ -120,10 +124,16 @@ def _check_column(
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise SchemaError(
             f"the source has no column {name!r}, which {setting} names; {hint}"
-            f"it has: {', '.join(sorted(types))}"
+            f"it has: {list_names(types)}"
         )
     if not isinstance(types[name], allowed):
         raise SchemaError(
             f"column {name!r} is of type {types[name].simpleString()}, which {setting} "
             "cannot use; name another column"
         )
+
+
+def list_names(names: Collection[str]) -> str:
+    """The first names in order, each cut short, and how many more there are."""
+    listed = ", ".join(name[:_LONGEST_NAME] for name in sorted(names)[:_LISTED])
+    return listed + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

@@ -19,7 +19,10 @@ LARGEST_OF_DUPLICATES = ("count", "cost", "latency")
 FIRST_YEAR, LAST_YEAR = 1900, 2261
 LARGEST = 1e300
 
+PERIOD = "period"  # number of the quarter of a year since 1970
+
 _IS_MISSING = "is_missing"
+_PERIOD_SECONDS = 90 * 86_400
 
 
 def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
@@ -38,6 +41,7 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     faults = _faults(source)
     return read.withColumns(
         {
+            PERIOD: F.floor(F.unix_seconds(c.TIMESTAMP) / _PERIOD_SECONDS),
             c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in faults]),
             c.DETAIL: F.coalesce(*[F.when(fault, detail) for _, fault, detail in faults]),
         }

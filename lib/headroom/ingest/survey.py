@@ -12,7 +12,7 @@ from headroom import columns as c
 from headroom.config import Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import KINDS, TIME_ZONES
+from headroom.ingest.rows import KINDS, PERIOD, TIME_ZONES
 
 _N_MISSING = "n_missing"
 _DIGEST_PARTS = ("digest_low", "digest_high")
@@ -32,21 +32,22 @@ class Totals:
     """What the rows of one ingest add up to."""
 
     rows_in: int
-    rejected: int
+    refused: int
     missing: int  # kept rows that say that nothing was measured
     items: int
     content: tuple[int, ...]  # digest of the rows, whatever their order
 
 
 def build_survey(rows: DataFrame) -> DataFrame:
-    """One row per item, attributes and reason: counts, first and last time, digest parts.
+    """One row per item, period, attributes and reason: counts, first and last time, digest parts.
 
     Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
     """
     content = F.xxhash64(*[F.col(name) for name in _DIGESTED])
     mask = F.lit(2**_BITS - 1)
     high = F.shiftrightunsigned(content, _BITS)
-    return rows.groupBy(c.ITEM_ID, c.REASON, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES).agg(
+    key = (c.ITEM_ID, PERIOD, c.REASON, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
+    return rows.groupBy(*key).agg(
         F.count("*").alias(c.N_ROWS),
         F.count_if(F.col(c.TARGET).isNull()).alias(_N_MISSING),
         F.min(c.TIMESTAMP).alias(c.FIRST_SEEN),
@@ -71,8 +72,8 @@ def read_totals(survey: DataFrame) -> Totals:
             "the source holds no rows (after source.where); nothing was written. "
             "Check source.path and source.where"
         )
-    rows_in, rejected, missing, items, *content = (int(n) for n in totals)
-    return Totals(rows_in, rejected, missing, items, tuple(content))
+    rows_in, refused, missing, items, *content = (int(n) for n in totals)
+    return Totals(rows_in, refused, missing, items, tuple(content))
 
 
 def digest_ingest(source: Source, totals: Totals) -> str:

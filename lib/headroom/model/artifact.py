@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,7 @@ def unpack(data: bytes, expected_sha256: str | None = None) -> Model:
                 raise ArtifactError("the weights are implausibly large; refused")
             header = json.loads(archive[ABOUT].tobytes())
             arrays = {name: archive[name] for name in archive.files if name != ABOUT}
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ArtifactError(f"no model that headroom wrote: {error}") from error
     if header["format"] != FORMAT or header["inputs"] != [N_PATCH, N_STEP]:
         raise ArtifactError(

@@ -93,8 +93,8 @@ def panel_of(rows: Mapping[str, Sequence[Any]]) -> Panel:
     missing = [name for name in wanted if name not in rows]
     if missing:
         raise SchemaError(f"series rows lack {missing}; they have {sorted(rows)}")
-    freqs = sorted(set(rows["freq"]))
-    if len(freqs) != 1:
+    freqs = sorted(set(rows["freq"])) or ["h"]  # of no series any frequency is true
+    if len(freqs) > 1:
         raise SchemaError(f"one panel holds one frequency, got {freqs}")
     targets = [np.asarray(target, dtype=np.float64) for target in rows["target"]]
     lengths = np.array([len(target) for target in targets], dtype=np.int64)

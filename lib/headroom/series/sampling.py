@@ -7,7 +7,7 @@ builds those of its own series.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 
 BLOCKS = 4
 SHARE = 0.5  # of the typical series that windows come from
+UNKNOWN_SHARE = 0.1  # of windows have their categories hidden, so that the unknown one is learnt
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Windows:
         self.plan = plan
         self._row_at = np.full(plan.n_series, -1)  # row of the series at a position in the fleet
         self._row_at[positions] = np.arange(len(positions))
-        self.blocks = [fit(panel, plan.horizon, max(panel.n_steps - back, 1)) for back in plan.back]
+        backs = plan.back if len(positions) else ()  # a rank may have no series
+        self.blocks = [fit(panel, plan.horizon, max(panel.n_steps - back, 1)) for back in backs]
         seasons = panel.freq.seasons
         minimum = seasons[0] if seasons else 1
         first = panel.n_steps - panel.lengths
@@ -63,20 +65,26 @@ class Windows:
         """This rank's windows of one step, grouped by block; together at most `batch_size`."""
         rng = np.random.default_rng([seed, step])
         series = rng.integers(0, max(self.plan.n_series, 1), self.plan.batch_size)
-        block = rng.integers(0, len(self.blocks), self.plan.batch_size)
+        block = rng.integers(0, len(self.plan.back), self.plan.batch_size)
         place = rng.random(self.plan.batch_size)
+        hidden = rng.random(self.plan.batch_size) < UNKNOWN_SHARE
         mine = self._row_at[series] >= 0
-        rows, block, place = self._row_at[series[mine]], block[mine], place[mine]
+        rows = self._row_at[series]
         drawn = []
         for number, fitted in enumerate(self.blocks):
-            chosen = block == number
-            examples = self._build(fitted, number, rows[chosen], place[chosen])
+            chosen = mine & (block == number)
+            examples = self._build(fitted, number, rows[chosen], place[chosen], hidden[chosen])
             if examples is not None:
                 drawn.append(examples)
         return drawn
 
     def _build(
-        self, fitted: Fitted, block: int, rows: Ints, place: NDArray[np.float64]
+        self,
+        fitted: Fitted,
+        block: int,
+        rows: Ints,
+        place: NDArray[np.float64],
+        hidden: NDArray[np.bool_],
     ) -> Examples | None:
         backs = (*self.plan.back, self.plan.last_back)
         begin, end = self._n_steps - backs[block], self._n_steps - backs[block + 1]
@@ -84,7 +92,9 @@ class Windows:
         usable = origins >= self._earliest[rows]
         if not usable.any():
             return None
-        return build_examples(fitted, rows[usable], origins[usable])
+        examples = build_examples(fitted, rows[usable], origins[usable])
+        codes = np.where(hidden[usable, None], 0, examples.codes)
+        return replace(examples, codes=codes)
 
 
 def joined(parts: Sequence[Examples]) -> Examples:

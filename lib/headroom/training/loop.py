@@ -32,7 +32,6 @@ from headroom.training.shards import Manifest, read_shards, shards_of
 WARM_UP = 50  # steps
 LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 CLIP = 1.0  # norm of the gradient over the whole batch
-UNKNOWN_SHARE = 0.1  # windows trained with their category hidden, so that the unknown one is learnt
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Fitting:
         if parts:
             examples = joined(parts)
             n_windows = len(examples.patches)
-            codes = self._partly_hidden(examples.codes, step)
+            codes = known_codes(examples.codes, self.task.cardinalities)
             patches, steps, codes_, target, mask = (
                 mx.nd.array(part, ctx=self.device)
                 for part in (
@@ -156,11 +155,6 @@ class Fitting:
         self.trainer.set_learning_rate(learning_rate(step, settings))
         self.trainer.update(1)
         return total, n_windows
-
-    def _partly_hidden(self, codes: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-        known = known_codes(codes, self.task.cardinalities)
-        rng = np.random.default_rng([self.seed, step, self.comm.rank, 1])
-        return np.where(rng.random(len(known))[:, None] < UNKNOWN_SHARE, 0, known)
 
     def _close_epoch(self, step: int, loss: float, n_windows: int, seconds: float) -> None:
         """Shares the epoch's loss among the ranks, stops all of them where it is not finite, logs

@@ -1,0 +1,128 @@
+"""Ingest and features end to end on real telemetry, and how features can fail."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobs import features, ingest
+from pyspark.sql import SparkSession
+
+from headroom import columns as c
+from headroom.cli import DONE, FAILED, PARTIAL, Job, run_job
+from headroom.config import build_config
+from headroom.schemas import EVENTS, ITEMS, OBSERVATIONS, QUALITY, SERIES, VOCABULARY
+from headroom.tables import Tables
+
+
+def start(spark: SparkSession, warehouse: str, body: Any, **sections: Any) -> tuple[int, Job]:
+    config = build_config({"warehouse": warehouse, **sections})
+    job = Job("job", config, Tables(spark, warehouse))
+    return run_job(job, body), job
+
+
+def write(tables: Tables, *rows: tuple[str, float, float]) -> None:
+    """Items and hourly gauges of the rows (item, hour, value)."""
+    at = datetime(2025, 1, 6)
+    tables.replace(
+        tables.spark.createDataFrame(
+            [(item, at + timedelta(hours=hour), value, 1, "i") for item, hour, value in rows],
+            OBSERVATIONS.schema,
+        ),
+        OBSERVATIONS,
+    )
+    names = sorted({row[0] for row in rows})
+    tables.replace(
+        tables.spark.createDataFrame(
+            [(n, n, {"region": "eu"}, "load", "gauge", "", "UTC", at, at) for n in names],
+            ITEMS.schema,
+        ),
+        ITEMS,
+    )
+    tables.create(EVENTS)
+
+
+@pytest.fixture
+def last_word(capsys: pytest.CaptureFixture[str]) -> Any:
+    return lambda: capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
+    spark: SparkSession, warehouse: str, data: Path
+) -> None:
+    source = {"format": "parquet", "path": str(data / "cloud_monitoring.parquet"),
+              "dimensions": ["domain"]}  # fmt: skip
+    code, job = start(spark, warehouse, ingest.run, source=source)
+    assert code == DONE
+    assert job.counts == {
+        "rows_in": 71_744,
+        "refused": 0,
+        "missing": 42,
+        "kept": 71_633,
+        "merged": 111,
+        "items": 41,
+    }
+    code, job = start(spark, warehouse, features.run, source=source)
+    assert (code, job.counts) == (DONE, {"series": 41, "ok": 39, "wrong_frequency": 2})
+    tables = Tables(spark, warehouse)
+    series = {row[c.ITEM_ID]: row for row in tables.read(SERIES).collect()}
+    refused = {item: row[c.REASON] for item, row in series.items() if row[c.STATUS] != "ok"}
+    minutes = (
+        "its typical step is 1min, finer than series.freq=h; "
+        "set series.finer=aggregate or series.freq=1min"
+    )
+    assert refused == {"machine-01": minutes, "unavail-01": minutes}
+    api = series["api-01"]
+    assert api[c.START] == datetime(2017, 11, 1)
+    assert api[c.START] + timedelta(hours=api[c.LENGTH] - 1) == datetime(2018, 7, 16, 23)
+    assert api[c.TARGET][0] == pytest.approx(49.6747222222222)
+    assert [value is not None for value in api[c.TARGET]] == api[c.OBSERVED]
+    domains = {row[c.CATEGORY] for row in tables.read(VOCABULARY).collect()}
+    assert "application-crash-rate-1" in domains
+    duplicates = tables.read(QUALITY).where("issue = 'duplicates'").agg({"n_affected": "sum"})
+    assert duplicates.first()[0] == 111
+
+
+def test_a_second_run_changes_nothing(spark: SparkSession, tables: Tables, warehouse: str) -> None:
+    write(tables, *[("a", h, h % 5) for h in range(30)], *[("b", h, -h) for h in range(30)])
+
+    def rows() -> list[Any]:
+        found = Tables(spark, warehouse)
+        frames = [found.read(table) for table in (SERIES, QUALITY, VOCABULARY)]
+        return [sorted(str(r.asDict(recursive=True)) for r in f.collect()) for f in frames]
+
+    assert start(spark, warehouse, features.run)[0] == DONE
+    first = rows()
+    assert start(spark, warehouse, features.run)[0] == DONE
+    assert rows() == first
+
+
+def test_too_many_refused_series_end_in_part(
+    spark: SparkSession, tables: Tables, warehouse: str, last_word: Any
+) -> None:
+    write(tables, *[("a", h, 1) for h in range(30)], *[("days", 24 * d, 1) for d in range(30)])
+    code, job = start(spark, warehouse, features.run)
+    assert (code, job.counts) == (PARTIAL, {"series": 2, "ok": 1, "wrong_frequency": 1})
+    assert last_word() == (
+        "headroom: job done, but 1 of 2 series cannot be forecast, for example days: its typical "
+        "step is 1D, coarser than series.freq=h; set series.freq=1D"
+    )
+
+
+def test_no_series_fits(
+    spark: SparkSession, tables: Tables, warehouse: str, last_word: Any
+) -> None:
+    write(tables, *[("a", h, 1) for h in range(30)])
+    code, _ = start(spark, warehouse, features.run, series={"freq": "D"})
+    assert code == FAILED
+    assert last_word() == (
+        "headroom: job failed: none of the 1 series has a step to forecast from, for example a: "
+        "its typical step is 1h, finer than series.freq=D; "
+        "set series.finer=aggregate or series.freq=1h"
+    )
+    assert Tables(spark, warehouse).read(SERIES).first()[c.STATUS] == "wrong_frequency"
+
+
+def test_before_ingest(spark: SparkSession, warehouse: str, last_word: Any) -> None:
+    assert start(spark, warehouse, features.run)[0] == FAILED
+    assert "table items does not exist" in last_word()

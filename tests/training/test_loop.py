@@ -1,0 +1,181 @@
+"""Training: it learns, it resumes exactly, and the number of ranks does not matter."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headroom.config import Training
+from headroom.errors import TrainingError
+from headroom.model.artifact import unpack
+from headroom.training import loop
+from headroom.training.communicator import Alone
+from headroom.training.heartbeat import Heartbeat
+from headroom.training.shards import Manifest, Shard
+
+N_SERIES, LENGTH, HORIZON = 6, 400, 12
+
+
+def rows(shards: Sequence[int]) -> dict[str, list[Any]]:
+    """Two series per shard, of a rhythm that an autoregression on three lags cannot know."""
+    items = [2 * shard + place for shard in shards for place in range(2)]
+    hours = np.arange(LENGTH)
+    targets = []
+    for item in items:
+        rng = np.random.default_rng(item)
+        wave = np.sin(hours * 2 * np.pi / 24) + 0.5 * (hours % 24 == 7 + item)
+        targets.append(100 + 30 * wave + rng.normal(0, 2, LENGTH))
+    n = len(items)
+    return {
+        "item_id": [f"item {item}" for item in items],
+        "freq": ["h"] * n,
+        "start": [np.datetime64("2024-01-01")] * n,
+        "target": targets,
+        "time_zone": ["UTC"] * n,
+        "static_codes": [[1 + item % 2] for item in items],
+        "series_events": [None] * n,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _shards_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "read_shards", lambda _, shards: rows(list(shards)))
+
+
+def task(folder: Path, **settings: Any) -> loop.Task:
+    defaults = {"steps": 8, "batch_size": 16, "hidden_size": 6, "dropout": 0.0, "members": 1}
+    shards = tuple(Shard(shard, 2, 2 * LENGTH, ()) for shard in range(N_SERIES // 2))
+    return loop.Task(
+        manifest=Manifest("unused", "digest", shards),
+        folder=str(folder),
+        horizon=HORIZON,
+        holdout=HORIZON,
+        cardinalities=(2,),
+        settings=Training(**{**defaults, **settings}),
+        seed=5,
+    )
+
+
+def weights(trained: loop.Trained) -> dict[str, np.ndarray]:
+    assert trained.packed is not None
+    return unpack(trained.packed).members[0]
+
+
+def test_the_loss_falls_below_that_of_the_floor(tmp_path: Path) -> None:
+    trained = loop.train(
+        task(tmp_path, steps=120, checkpoint_every=20, learning_rate=0.01, hidden_size=16), Alone()
+    )
+    losses = [row["loss"] for row in trained.log]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_run_that_was_stopped_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"checkpoint_every": 4, "dropout": 0.2}
+    straight = weights(loop.train(task(tmp_path / "straight", **settings), Alone()))
+    original = loop.Fitting._step
+
+    def stopped(self: loop.Fitting, step: int) -> Any:
+        if step == 6:
+            raise RuntimeError("the machine went away")
+        return original(self, step)
+
+    monkeypatch.setattr(loop.Fitting, "_step", stopped)
+    with pytest.raises(RuntimeError):
+        loop.train(task(tmp_path / "stopped", **settings), Alone())
+    monkeypatch.setattr(loop.Fitting, "_step", original)
+    resumed = loop.train(task(tmp_path / "stopped", **settings), Alone())
+    for name, weight in weights(resumed).items():
+        np.testing.assert_array_equal(weight, straight[name])
+    assert [row["epoch"] for row in resumed.log] == [1, 2]
+
+
+def test_two_ranks_end_where_one_does(tmp_path: Path) -> None:
+    alone = weights(loop.train(task(tmp_path / "one"), Alone()))
+    results = in_threads(2, lambda comm: loop.train(task(tmp_path / f"two-{comm.rank}"), comm))
+    assert results[1].packed is None
+    for name, weight in weights(results[0]).items():
+        np.testing.assert_allclose(weight, alone[name], atol=2e-5)
+    assert {row["rank"] for row in results[0].log} == {0, 1}
+
+
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        TrainingError, match=r"not finite at step \d+; lower training.learning_rate"
+    ):
+        loop.train(task(tmp_path, steps=60, learning_rate=1.0, checkpoint_every=60), Poisoned())
+
+
+def test_a_fleet_too_young_to_train_on_says_so(tmp_path: Path) -> None:
+    young = task(tmp_path)
+    empty = Manifest("unused", "digest", tuple(Shard(s, 0, 0, ()) for s in range(3)))
+    with pytest.raises(TrainingError, match="no series to train on"):
+        loop.train(loop.Task(**{**young.__dict__, "manifest": empty}), Alone())
+
+
+class Poisoned(Alone):
+    """Gradients that overflow, as those of a network that diverges do."""
+
+    def sum_(self, arrays: Sequence[Any]) -> None:
+        super().sum_(arrays)
+        for array in arrays:
+            array[:] = float("nan")
+
+
+class Threads:
+    """Ranks as threads of this process, for tests of the loop without Horovod."""
+
+    gpus: tuple[str, ...] = ()
+
+    def __init__(self, rank: int, size: int, shared: dict[str, Any]) -> None:
+        self.rank, self.size, self.shared = rank, size, shared
+        self.heartbeat = Heartbeat()
+
+    def gather(self, value: Any) -> list[Any]:
+        self.shared["slots"][self.rank] = value
+        self.shared["barrier"].wait()
+        values = list(self.shared["slots"])
+        self.shared["barrier"].wait()
+        return values
+
+    def sum_(self, arrays: Sequence[Any]) -> None:
+        parts = self.gather([array.asnumpy().copy() for array in arrays])
+        for place, array in enumerate(arrays):
+            array[:] = sum(part[place] for part in parts)
+
+    def broadcast_(self, arrays: Sequence[Any]) -> None:
+        first = self.gather([array.asnumpy().copy() for array in arrays])[0]
+        for array, value in zip(arrays, first, strict=True):
+            array[:] = value
+
+    def barrier(self) -> None:
+        self.gather(None)
+
+    def beat(self) -> None:
+        self.heartbeat.beat()
+
+
+def in_threads(size: int, function: Any) -> list[Any]:
+    shared = {"slots": [None] * size, "barrier": threading.Barrier(size, timeout=120)}
+    results: list[Any] = [None] * size
+
+    def run(rank: int) -> None:
+        try:
+            results[rank] = function(Threads(rank, size, shared))
+        except BaseException as error:
+            results[rank] = error
+            shared["barrier"].abort()
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
