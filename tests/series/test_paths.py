@@ -104,7 +104,7 @@ def test_one_path_is_one_joint_draw_over_groups() -> None:
     shared = np.random.default_rng(5).normal(0, 0.1, 63)
     rng = np.random.default_rng(6)
     groups = [50 * np.exp(shared + rng.normal(0, 0.02, 63)) for _ in range(2)]
-    a, b = (demand_paths(peaks, DRAWS, name).values for peaks, name in zip(groups, "ab", strict=True))
+    a, b = (demand_paths(groups[i], DRAWS, "ab"[i]).values for i in range(2))
     alone = demand_paths(groups[1], shared_draws(99, 200, 90), "b").values
     together = np.corrcoef(np.log(a).ravel(), np.log(b).ravel())[0, 1]
     apart = np.corrcoef(np.log(a).ravel(), np.log(alone).ravel())[0, 1]

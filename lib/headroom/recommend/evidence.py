@@ -17,12 +17,8 @@ CHART_DAYS = 63
 
 
 def common_evidence(group: Group, outlook: Outlook, settings: Recommend) -> dict[str, Any]:
-    """What every decision on capacity rests on."""
-    return {
-        **_inputs(group, outlook, settings),
-        **_method(group, outlook),
-        "chart": chart(group, outlook),
-    }
+    """What every decision on capacity rests on, whatever its outcome."""
+    return {**_inputs(group, outlook, settings), **_method(group, outlook)}
 
 
 def _inputs(group: Group, outlook: Outlook, settings: Recommend) -> dict[str, Any]:

@@ -22,6 +22,7 @@ ANCHOR_HALF_LIFE_DAYS = 7.0  # how fast the short forecast's word on the level i
 ANCHOR_COVERAGE = 0.9  # of a day's steps, for its mean to count
 MAX_ANCHOR = np.log(2)  # a short forecast moves the level by no more than a factor of two
 PATHS_PER_VIOLATION = 10  # so many paths are expected to pass a level at its allowed probability
+LEAST_SPREAD = 0.02  # of weekly levels, log: a shift of a few per cent changes no decision
 GROWTH_LEVELS = (0.1, 0.5, 0.9)
 
 
@@ -136,5 +137,5 @@ def _level_shift(trend: Trend | None) -> float:
     weeks = np.median(to_days(residuals, WEEK), axis=1)
     earlier, last = weeks[:-1], weeks[-1]
     spread = float(np.std(earlier, ddof=1)) if len(earlier) > 1 else 0.0
-    spread = max(spread * np.sqrt(1 + 1 / max(len(earlier), 1)), 0.005)
+    spread = max(spread * np.sqrt(1 + 1 / max(len(earlier), 1)), LEAST_SPREAD)
     return float((last - np.mean(earlier)) / spread)

@@ -12,7 +12,7 @@ import numpy as np
 
 from headroom.config import Recommend
 from headroom.recommend.decision import RECOMMENDED, RIGHTSIZE_DOWN, Decision, told
-from headroom.recommend.evidence import common_evidence, observed_peaks
+from headroom.recommend.evidence import chart, common_evidence, observed_peaks
 from headroom.recommend.gates import gate
 from headroom.recommend.group import HOURS_PER_MONTH, Group
 from headroom.recommend.outlook import Outlook
@@ -31,24 +31,25 @@ MIN_CONFIDENCE = 0.5
 
 def rightsize(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
     """The reduction that pays and keeps the tier's promise, or the reason why there is none."""
+    common = common_evidence(group, outlook, settings)
     refused = _refused(group, outlook, settings)
     if refused:
-        return Decision(RIGHTSIZE_DOWN, *refused)
+        return Decision(RIGHTSIZE_DOWN, *refused, evidence=common)
     size, unit = size_step(group)
     wanted = smallest_capacity(group, outlook, size)
     kept = size * math.ceil(round((1 - settings.max_step_down) * group.capacity_now / size, 9))
     floor = group.policy.min_hosts * size if group.host_size else size
     proposed = max(wanted, kept, floor)
     savings = savings_quantiles(group, outlook, proposed)
-    outcome, detail = _verdict(group, proposed, size, savings[1], settings)
-    if outcome != RECOMMENDED:
-        return Decision(RIGHTSIZE_DOWN, outcome, detail)
     evidence = {
-        **common_evidence(group, outlook, settings),
+        **common,
         **_size_evidence(group, outlook, proposed),
         "smallest_capacity": wanted,
         "step_cap_binds": kept > wanted,
     }
+    outcome, detail = _verdict(group, proposed, size, savings[1], settings)
+    if outcome != RECOMMENDED:
+        return Decision(RIGHTSIZE_DOWN, outcome, detail, evidence=evidence)
     resolution = outlook.paths.resolution
     return Decision(
         RIGHTSIZE_DOWN,
@@ -61,7 +62,7 @@ def rightsize(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
         risk_now=told(evidence["chance_now"], resolution),
         risk_after=told(evidence["chance_after"], resolution),
         confidence=outlook.confidence,
-        evidence=evidence,
+        evidence={**evidence, "chart": chart(group, outlook)},
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from headroom.config import Recommend
 from headroom.freq import DAY
 from headroom.recommend.decision import AUTOSCALED, CAPACITY_SHORTFALL, RECOMMENDED, Decision, told
-from headroom.recommend.evidence import common_evidence, observed_peaks
+from headroom.recommend.evidence import chart, common_evidence, observed_peaks
 from headroom.recommend.gates import is_autoscaled
 from headroom.recommend.group import Group
 from headroom.recommend.outlook import Outlook
@@ -33,24 +33,20 @@ def shortfall(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
     """The date, the size that lasts to the horizon and the loss avoided, or why there is none."""
     if is_autoscaled(group):
         return Decision(CAPACITY_SHORTFALL, AUTOSCALED, "capacity follows demand by itself")
-    limit = group.policy.safe_utilisation * group.capacity_now
-    passage = first_passage(outlook.paths, limit)
-    soon_days = settings.lead_days + settings.review_days
-    soon, ever = float(np.mean(passage <= soon_days)), float(np.mean(np.isfinite(passage)))
+    passage = first_passage(outlook.paths, group.policy.safe_utilisation * group.capacity_now)
+    evidence = {
+        **common_evidence(group, outlook, settings),
+        **_passage_evidence(group, outlook, settings, passage),
+    }
+    soon, ever = evidence["chance_soon"], float(np.mean(np.isfinite(passage)))
     if soon < group.policy.shortfall_trigger and ever < settings.outlook_probability:
-        return Decision(CAPACITY_SHORTFALL, "capacity_suffices", _calm(outlook, ever))
+        calm = _calm(outlook, ever)
+        return Decision(CAPACITY_SHORTFALL, "capacity_suffices", calm, evidence=evidence)
     size, unit = size_step(group)
     proposed = lasting_capacity(group, outlook, size)
     early, likely, late = (empirical_quantile(passage, level) for level in (0.1, 0.5, 0.9))
-    evidence = {
-        **common_evidence(group, outlook, settings),
-        **_shortfall_evidence(group, outlook, settings, passage),
-        "proposed_capacity": proposed,
-        "chance_soon": soon,
-        "chance_after": chance_above(
-            outlook.paths, group.policy.safe_utilisation * proposed, settings.horizon_days
-        ),
-    }
+    safe = group.policy.safe_utilisation * proposed
+    after = chance_above(outlook.paths, safe, settings.horizon_days)
     return Decision(
         CAPACITY_SHORTFALL,
         RECOMMENDED,
@@ -59,12 +55,17 @@ def shortfall(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
         proposed=proposed / size,
         value=loss_avoided(group, outlook, proposed),
         risk_now=told(ever, outlook.paths.resolution),
-        risk_after=told(evidence["chance_after"], outlook.paths.resolution),
+        risk_after=told(after, outlook.paths.resolution),
         event_days=(early, likely, late),
         event_dates=tuple(_date(group, day) for day in (early, likely, late)),
         act_by=_act_by(group, early, settings.lead_days),
         confidence=outlook.confidence,
-        evidence=evidence,
+        evidence={
+            **evidence,
+            "proposed_capacity": proposed,
+            "chance_after": after,
+            "chart": chart(group, outlook),
+        },
     )
 
 
@@ -97,7 +98,7 @@ def loss_avoided(group: Group, outlook: Outlook, proposed: float) -> float:
     return float(np.mean((now - after) * price) * 24 * 30 / horizon)
 
 
-def _shortfall_evidence(
+def _passage_evidence(
     group: Group, outlook: Outlook, settings: Recommend, passage: Floats
 ) -> dict[str, Any]:
     first = passage[np.isfinite(passage)].astype(int) - 1
@@ -105,6 +106,7 @@ def _shortfall_evidence(
     lifts = outlook.future_factors[first] / usual
     marks = sorted({30, 60, settings.horizon_days})
     limit = group.policy.safe_utilisation * group.capacity_now
+    soon_days = settings.lead_days + settings.review_days
     return {
         "first_passage_days": [
             _finite(empirical_quantile(passage, level)) for level in (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -117,7 +119,8 @@ def _shortfall_evidence(
         "share_by_event": float(np.mean(lifts >= EVENT_FACTOR)) if len(first) else 0.0,
         "event_factor": float(np.max(lifts)) if len(first) else 1.0,
         "lead_days": settings.lead_days,
-        "soon_days": settings.lead_days + settings.review_days,
+        "soon_days": soon_days,
+        "chance_soon": float(np.mean(passage <= soon_days)),
         "unserved_unit_hours": float(np.mean(excess(outlook.paths, outlook.shape, limit)) * 24),
         "largest_peaks": observed_peaks(group, outlook, limit),
     }
