@@ -127,7 +127,7 @@ def test_missing_compiler_is_named_with_its_remedy(bash: Bash, tmp_path: Path) -
 def test_a_compiler_is_not_asked_for_where_the_wheel_is_there(bash: Bash, tmp_path: Path) -> None:
     path = path_of(tmp_path / "bin", *TOOLS, "python3.11", "env")
     result = bash(
-        'mkdir -p "$(horovod_wheels)"; touch "$(horovod_wheels)/x.whl"; check_machine', PATH=path
+        'mkdir -p "$(horovod_wheels)"; : >"$(horovod_wheels)/x.whl"; check_machine', PATH=path
     )
     assert result.returncode == 0, result.stderr
 

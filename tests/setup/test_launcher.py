@@ -141,7 +141,7 @@ def recording_java(tmp_path: Path) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     ("arguments", "last_word"),
     [
-        (["--set", "forecast.prediction_lenght=3"], "forecast.prediction_length"),
+        (["--set", "forecast.prediction_lenght=3"], "did you mean prediction_length?"),
         (["--config", "no-such.yaml"], "no-such.yaml"),
         (["--set", "seed=x", "--", "--deploy-mode", "cluster"], "seed"),
     ],
