@@ -15,13 +15,15 @@ from headroom.evaluation.verdict import (
 )
 from headroom.registry import LEARNING, load, model_version, registered, staged
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, MODELS, SELECTIONS, SERIES
+from headroom.training.ensemble import starting_weights
 from headroom.training.shards import content_digest
 
 
 def run(job: Job) -> None:
     config, tables = job.config, job.tables
     series, models = tables.read(SERIES), tables.read(MODELS)
-    version = model_version(config, content_digest(series), code_version(*LEARNING))
+    start = starting_weights(config)
+    version = model_version(config, content_digest(series), code_version(*LEARNING), start)
     model = load(registered(models, version))
     evaluations = evaluate(series, model, config).persist(StorageLevel.DISK_ONLY)
     fleet = fleet_losses(evaluations)

@@ -8,20 +8,21 @@ from headroom.cli import Job, code_version, main
 from headroom.registry import LEARNING, find, is_whole, model_version, weights_path
 from headroom.schemas import MODELS, SERIES, TRAINING_LOG
 from headroom.storage import write_bytes
-from headroom.training.ensemble import export, model_row, task_of, train_ensemble
+from headroom.training.ensemble import export, model_row, starting_weights, task_of, train_ensemble
 
 
 def run(job: Job) -> None:
     config, tables = job.config, job.tables
     series = tables.read(SERIES)
     manifest = export(series, config)
-    version = model_version(config, manifest.digest, code_version(*LEARNING))
+    start = starting_weights(config)
+    version = model_version(config, manifest.digest, code_version(*LEARNING), start)
     job.count(series=manifest.rows)
     tables.create(MODELS)
     if is_whole(find(tables.read(MODELS), version)):
         job.note(f"model {version} is trained already")
         return
-    task = task_of(series, manifest, config, version)
+    task = task_of(series, manifest, config, version, start)
     packed, log = train_ensemble(job.spark, task)
 
     path = weights_path(config, version)

@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "scoring": WORDS | {"arrow", "model", "series"},
     "evaluation": WORDS | {"arrow", "scoring", "series"},
     "registry": WORDS | {"scoring", "storage"},
+    "pretraining": WORDS | {"arrow", "series"},
     "monitor": WORDS | {"arrow", "series"},
     "recommend": WORDS | {"arrow", "series", "sharding"},
     "report": WORDS | {"recommend", "series"},

@@ -157,6 +157,9 @@ class Training(Settings):
     hidden_size: int = Field(48, ge=1, le=1024, description="Cells of each LSTM.")
     dropout: float = Field(0.1, ge=0, lt=1)
     members: int = Field(2, ge=1, le=20, description="Networks in the ensemble, by seed.")
+    start_from: str | None = Field(
+        None, description="Weights to start from, such as `pretrain` wrote; else random ones."
+    )
     checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")
     device: Literal["auto", "cpu", "gpu"] = "auto"
     timeout_seconds: int = Field(3600, ge=10, description="The whole run, then it is cancelled.")
@@ -165,6 +168,23 @@ class Training(Settings):
     interfaces: tuple[str, ...] = Field(
         (), description="Network interfaces between ranks, such as eth0; default: what all share."
     )
+
+
+class Pretrain(Settings):
+    """The synthetic fleet that `pretrain` learns from, with `training` and `forecast` as given."""
+
+    series: int = Field(4_000, ge=1, le=10_000_000)
+    min_length: int = Field(360, ge=16)
+    max_length: int = Field(1_100, ge=16)
+    output: str | None = Field(
+        None, description="File for the weights; default <artifacts>/pretrained.npz."
+    )
+
+    @model_validator(mode="after")
+    def _lengths_rise(self) -> "Pretrain":
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
+        return self
 
 
 class TierPolicy(Settings):
@@ -289,6 +309,7 @@ class Config(Settings):
     forecast: Forecast = Forecast()
     backtest: Backtest = Backtest()
     training: Training = Training()
+    pretrain: Pretrain = Pretrain()
     recommend: Recommend = Recommend()
     simulate: Simulate = Simulate()
     limits: Limits = Limits()
@@ -316,6 +337,11 @@ class Config(Settings):
     def artifacts_path(self) -> str:
         """Where files that are no tables live, never inside a Delta folder."""
         return self.artifacts or f"{self.warehouse.rstrip('/')}/_artifacts"
+
+    @property
+    def pretrained_path(self) -> str:
+        """Where `pretrain` leaves its weights."""
+        return self.pretrain.output or f"{self.artifacts_path.rstrip('/')}/pretrained.npz"
 
     @property
     def report_path(self) -> str:

@@ -20,16 +20,27 @@ CANDIDATE, CHAMPION, ARCHIVED = "candidate", "champion", "archived"
 LEARNING = ("series", "model", "training")  # the sources that determine the weights
 
 # Settings of training that change how, but not what: they are no part of a model's identity.
-_NOT_IDENTITY = {"ranks", "attempts", "timeout_seconds", "stall_seconds", "device", "interfaces"}
+_NOT_IDENTITY = {
+    "ranks",
+    "attempts",
+    "timeout_seconds",
+    "stall_seconds",
+    "device",
+    "interfaces",
+    "start_from",
+}
 
 
-def model_version(config: Config, data_digest: str, code_version: str) -> str:
+def model_version(
+    config: Config, data_digest: str, code_version: str, start: bytes | None = None
+) -> str:
     """Sixteen hex digits of everything that determines the weights: the same inputs, settings, seed
     and code give the same version, so that a repeated run finds its model instead of another."""
     training = config.training.model_dump(mode="json", exclude=_NOT_IDENTITY)
     backtest = config.backtest.model_dump(mode="json")
     horizon = config.forecast.prediction_length
-    facts = [training, backtest, horizon, config.seed, data_digest, code_version]
+    begin = hashlib.sha256(start).hexdigest() if start else None
+    facts = [training, backtest, horizon, config.seed, data_digest, code_version, begin]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -138,6 +138,8 @@ VOCABULARY = _table(
     known=f"{c.CODE} > 0",
 )
 
+SYNTHETIC_SERIES = Table("synthetic_series", SERIES.schema, SERIES.key, SERIES.checks)
+
 QUALITY = _table(
     "quality",
     (c.ITEM_ID, c.ISSUE),
@@ -364,6 +366,7 @@ TABLES = {
         RECOMMENDATIONS,
         MONITORING,
         RUNS,
+        SYNTHETIC_SERIES,
         TELEMETRY,
         CALENDAR,
         SIMULATED_TRUTH,

@@ -1,7 +1,7 @@
 """The network: what the floor misses, as quantiles of every step of the horizon at once.
 
     patches (B, P, N_PATCH) ── LSTM over periods ──► state (B, C) ─┐
-    codes (B, K) ── embeddings ──► static (B, E) ──────────────────┼─► per step (B, H, ·)
+    codes (B, K) ── embeddings, summed ──► static (B, E) ──────────┼─► per step (B, H, ·)
     steps (B, H, N_STEP) ──────────────────────────────────────────┘        │
                                               Dense ─► LSTM over the horizon, both ways
                                                       └─► Dense ─► quantiles (B, H, L)
@@ -23,7 +23,7 @@ from headroom.series.quantiles import normal_scores
 
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
 MEDIAN = LEVELS.index(0.5)
-EMBEDDING = 4
+EMBEDDING = 8
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,10 @@ class QuantileNetwork(mx.gluon.HybridBlock):
         hidden, half = shape.hidden_size, max(shape.hidden_size // 2, 1)
         nn, rnn = mx.gluon.nn, mx.gluon.rnn
         self.shape = shape
-        width = N_STEP + EMBEDDING * len(shape.cardinalities)
-        width += hidden if shape.recurrent else 0
+        width = N_STEP + EMBEDDING + (hidden if shape.recurrent else 0)
         with self.name_scope():
             self.embeddings = nn.HybridSequential(prefix="embeddings_")
-            for place, size in enumerate(shape.cardinalities):
+            for place, size in enumerate(shape.cardinalities or (0,)):
                 self.embeddings.add(
                     nn.Embedding(
                         size + 1, EMBEDDING, weight_initializer="zeros", prefix=f"c{place}_"
@@ -91,16 +90,16 @@ class QuantileNetwork(mx.gluon.HybridBlock):
     def hybrid_forward(
         self, F: Any, patches: Any, steps: Any, codes: Any, start: Any, stairs: Any
     ) -> Any:
-        context = []  # each (B, ·), the same for every step
+        context = []  # each (B, 1, ·), the same for every step
         if self.shape.recurrent:
             states = self.encoder(patches)  # (B, P, C)
-            last = F.slice_axis(states, axis=1, begin=-1, end=None)  # (B, 1, C)
-            context.append(last)
+            context.append(F.slice_axis(states, axis=1, begin=-1, end=None))  # (B, 1, C)
+        static = 0
         for place, embedding in enumerate(self.embeddings):
             code = F.slice_axis(codes, axis=1, begin=place, end=place + 1)  # (B, 1)
-            context.append(embedding(code))  # (B, 1, E)
+            static = static + embedding(code)  # (B, 1, E)
         wide = [steps]
-        for part in context:  # (B, 1, ·) → (B, H, ·)
+        for part in (*context, static):  # (B, 1, ·) → (B, H, ·)
             wide.append(F.broadcast_like(part, steps, lhs_axes=(1,), rhs_axes=(1,)))
         mixed = self.drop(self.mix(F.concat(*wide, dim=2)))  # (B, H, C)
         around = self.horizon(mixed) if self.shape.recurrent else self.plain(mixed)  # (B, H, C)
@@ -127,6 +126,13 @@ def weights_of(network: QuantileNetwork) -> dict[str, NDArray[np.float32]]:
         for name, parameter in sorted(network.collect_params().items())
         if parameter.grad_req != "null"
     }
+
+
+def start_from(network: QuantileNetwork, weights: dict[str, NDArray[np.float32]]) -> None:
+    """Sets the arrays that fit: all but the embeddings, which belong to one fleet's categories."""
+    for name, parameter in network.collect_params().items():
+        if name in weights and parameter.shape == weights[name].shape:
+            parameter.set_data(mx.nd.array(weights[name]))
 
 
 def set_weights(network: QuantileNetwork, weights: dict[str, NDArray[np.float32]]) -> None:

@@ -1,5 +1,6 @@
 """From the `series` table to a registered ensemble, on the driver."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -10,8 +11,9 @@ from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.config import Config
-from headroom.errors import TrainingError
-from headroom.model.artifact import digest
+from headroom.errors import ArtifactError, TrainingError
+from headroom.model.artifact import digest, unpack
+from headroom.storage import read_bytes
 from headroom.training.launch import run_with_restarts
 from headroom.training.loop import Task, Trained, train
 from headroom.training.shards import Manifest, export_shards
@@ -19,13 +21,29 @@ from headroom.training.shards import Manifest, export_shards
 SHARDS = 16  # more than ranks, so that ranks get even loads; at most this many ranks have work
 
 
-def export(series: DataFrame, config: Config) -> Manifest:
+def export(series: DataFrame, config: Config, folder: str = "shards") -> Manifest:
     """The shards of the series that can be trained on."""
     n_shards = max(SHARDS, config.training.ranks)
-    return export_shards(series, f"{config.artifacts_path}/shards", n_shards=n_shards)
+    return export_shards(series, f"{config.artifacts_path}/{folder}", n_shards=n_shards)
 
 
-def task_of(series: DataFrame, manifest: Manifest, config: Config, version: str) -> Task:
+def starting_weights(config: Config) -> bytes | None:
+    """The packed weights of `training.start_from`. Raises ArtifactError where they do not fit."""
+    path = config.training.start_from
+    if path is None:
+        return None
+    packed = read_bytes(path)
+    if unpack(packed).shape["hidden_size"] != config.training.hidden_size:
+        raise ArtifactError(
+            f"{path} has networks of another size; set training.hidden_size="
+            f"{unpack(packed).shape['hidden_size']}"
+        )
+    return packed
+
+
+def task_of(
+    series: DataFrame, manifest: Manifest, config: Config, version: str, start: bytes | None
+) -> Task:
     """What the ranks are to do."""
     windows = config.backtest.windows + config.backtest.selection_windows
     return Task(
@@ -34,6 +52,22 @@ def task_of(series: DataFrame, manifest: Manifest, config: Config, version: str)
         horizon=config.forecast.prediction_length,
         holdout=windows * config.forecast.prediction_length,
         cardinalities=_cardinalities(series),
+        settings=config.training,
+        seed=config.seed,
+        start=start,
+    )
+
+
+def synthetic_task(manifest: Manifest, config: Config) -> Task:
+    """What the ranks are to do with synthetic series: nothing held out, no categories."""
+    settings = config.training.model_dump_json()
+    version = hashlib.sha256(f"{manifest.digest}{settings}{config.seed}".encode()).hexdigest()[:16]
+    return Task(
+        manifest=manifest,
+        folder=f"{config.artifacts_path}/checkpoints/{version}",
+        horizon=config.forecast.prediction_length,
+        holdout=0,
+        cardinalities=(),
         settings=config.training,
         seed=config.seed,
     )

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from headroom.columns import EPOCH, LOSS, RANK, SECONDS, WINDOWS_PER_SECOND
 from headroom.config import Training as Settings
 from headroom.errors import TrainingError
-from headroom.model.artifact import Weights, digest, pack
+from headroom.model.artifact import Weights, digest, pack, unpack
 from headroom.model.loss import pinball_loss
 from headroom.model.mx import mx
-from headroom.model.network import QuantileNetwork, Shape, build_network, weights_of
+from headroom.model.network import QuantileNetwork, Shape, build_network, start_from, weights_of
 from headroom.model.predict import known_codes
 from headroom.series.panel import Panel, panel_of
 from headroom.series.sampling import Windows, joined, make_plan
@@ -45,6 +45,7 @@ class Task:
     cardinalities: tuple[int, ...]
     settings: Settings
     seed: int
+    start: bytes | None = None  # packed weights that the members start from, in turn
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class Fitting:
         self.member, self.device = member, device
         self.seed = task.seed * 1000 + member
         self.network = build_network(shape, self.seed, device)
+        if task.start is not None:
+            members = unpack(task.start).members
+            start_from(self.network, members[member % len(members)])
         self.network.hybridize()
         self.parameters = {
             name: parameter

@@ -1,0 +1,194 @@
+"""Synthetic series to learn from before any real one is seen.
+
+Each series is drawn from a recipe of parts met in telemetry of services: profiles of the day and
+of the week, drifting amplitude and phase, trends and level shifts, noise with memory, bursts that
+decay, outliers, idle days, holidays, counts, saturation, rounding. All of it follows from one
+generator, so that a number and a seed give the same series everywhere.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Rng = np.random.Generator
+
+
+def synthetic_series(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
+    """One series of `length` steps (step,), all finite; non-negative more often than not."""
+    shape = seasonal_shape(rng, length, seasons)
+    amplitude = np.exp(rng.normal(-0.5, 0.8)) * drift(rng, length, 0.3)
+    level = trend(rng, length) + level_shifts(rng, length)
+    memory = noise(rng, length)
+    spread = np.exp(rng.normal(-2.0, 1.0))
+    latent = level + amplitude * shape + spread * memory
+    latent += bursts(rng, length) if rng.random() < 0.3 else 0.0
+    if rng.random() < 0.7:
+        values = np.exp(np.clip(latent, -20, 20))
+    else:
+        values = latent + rng.choice([0.0, 2.0, 6.0])
+    if rng.random() < 0.2:
+        values = values + synthetic_series(rng, length, seasons) * rng.choice([0.3, 1.0])
+    values = _measured(rng, values, seasons)
+    return values * 10.0 ** rng.uniform(-2, 6)
+
+
+def seasonal_shape(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
+    """The rhythm (step,), about one unit wide: profiles of the short season, modulated or replaced
+    within the long one, with holidays that look like the quietest day."""
+    if not seasons or rng.random() < 0.06:
+        return np.zeros(length)
+    day = seasons[0]
+    steps = np.arange(length + day)
+    phase = phase_drift(rng, length + day, day)
+    position = ((steps + phase) % day) / day
+    kinds = [profile(rng) for _ in range(2)]
+    usual, other = (kind(position) for kind in kinds)
+    if len(seasons) > 1:
+        days_in_week = max(seasons[1] // day, 1)
+        weekday = ((steps // day) + rng.integers(0, days_in_week)) % days_in_week
+        gain = np.ones(days_in_week) + rng.choice([0.0, 0.05, 0.3]) * rng.normal(size=days_in_week)
+        shift = rng.choice([0.0, 0.1, 0.5]) * rng.normal(size=days_in_week)
+        weekend = rng.integers(0, 3)
+        quiet = weekday >= days_in_week - weekend
+        if rng.random() < 0.3:
+            quiet |= rng.random(length // day + 2)[steps // day] < 0.02
+        strength = rng.choice([0.0, 0.4, 1.0])
+        mixed = np.where(quiet, usual + strength * (other - usual), usual)
+        shape = mixed * gain[weekday] + shift[weekday]
+    else:
+        shape = usual
+    return shape[:length]
+
+
+def profile(rng: Rng) -> Callable[[Floats], Floats]:
+    """A function of the position in a period (0 to 1): smooth, spiky, or on and off."""
+    kind = rng.random()
+    if kind < 0.55:
+        n_waves = rng.integers(1, 6)
+        size = rng.normal(size=n_waves) / np.arange(1, n_waves + 1) ** rng.uniform(0.5, 1.5)
+        angle = rng.uniform(0, 2 * np.pi, n_waves)
+        norm = np.sqrt((size**2).sum() / 2) + 1e-9
+        order = np.arange(1, n_waves + 1)
+        return lambda x: (
+            (size * np.sin(2 * np.pi * order * np.asarray(x)[..., None] + angle)).sum(axis=-1)
+            / norm
+        )
+    if kind < 0.8:
+        centers, widths = rng.random(rng.integers(1, 4)), 10 ** rng.uniform(-2, -0.7)
+        heights = rng.exponential(1.5, len(centers))
+
+        def spiky(x: Floats) -> Floats:
+            away = (np.asarray(x)[..., None] - centers + 0.5) % 1.0 - 0.5
+            return (heights * np.exp(-0.5 * (away / widths) ** 2)).sum(axis=-1)
+
+        return spiky
+    begin, width, height = rng.random(), rng.uniform(0.15, 0.7), rng.normal(0, 1.5)
+    edge = 10 ** rng.uniform(-2.5, -1)
+
+    def plateau(x: Floats) -> Floats:
+        inside = np.abs((np.asarray(x) - begin + 0.5) % 1.0 - 0.5)
+        return height / (1 + np.exp(np.clip((inside - width / 2) / edge, -50, 50)))
+
+    return plateau
+
+
+def phase_drift(rng: Rng, length: int, day: int) -> Floats:
+    """Shift of the rhythm in steps: mostly none, sometimes a clock change or a slow walk."""
+    kind = rng.random()
+    if kind < 0.85:
+        return np.zeros(length)
+    if kind < 0.93:
+        return np.where(np.arange(length) > rng.integers(0, length), max(day // 24, 1), 0).astype(
+            float
+        )
+    return np.cumsum(rng.normal(0, 0.02, length)) * day / 24
+
+
+def drift(rng: Rng, length: int, size: float) -> Floats:
+    """A positive factor that wanders slowly around one."""
+    if rng.random() < 0.5:
+        return np.ones(length)
+    knots = rng.normal(0, size, max(length // 150, 2) + 1)
+    at = np.linspace(0, len(knots) - 1, length)
+    return np.exp(np.interp(at, np.arange(len(knots)), knots))
+
+
+def trend(rng: Rng, length: int) -> Floats:
+    """Piecewise linear, mostly flat."""
+    if rng.random() < 0.5:
+        return np.zeros(length)
+    n_pieces = rng.integers(1, 4)
+    knots = np.concatenate([[0.0], np.cumsum(rng.normal(0, 0.4, n_pieces))])
+    inner = np.sort(rng.random(n_pieces - 1)) if n_pieces > 1 else np.zeros(0)
+    return np.interp(np.linspace(0, 1, length), np.concatenate([[0], inner, [1]]), knots)
+
+
+def level_shifts(rng: Rng, length: int) -> Floats:
+    """Jumps that stay."""
+    level = np.zeros(length)
+    for _ in range(rng.poisson(0.5)):
+        level[rng.integers(0, length) :] += rng.normal(0, 0.5)
+    return level
+
+
+def noise(rng: Rng, length: int) -> Floats:
+    """Unit noise: white or heavy-tailed, with the memory of an autoregression or a walk."""
+    shocks = rng.normal(size=length) if rng.random() < 0.6 else rng.standard_t(4, length) / 1.41
+    if rng.random() < 0.3:
+        shocks = shocks * drift(rng, length, 0.6)
+    memory = rng.choice([0.0, rng.uniform(0.3, 0.95), rng.uniform(0.95, 0.999)])
+    values = autoregressed(shocks, memory) * np.sqrt(1 - memory**2)
+    if rng.random() < 0.3:
+        values = values + np.cumsum(rng.normal(size=length)) * 10 ** rng.uniform(-2.5, -1)
+    return values
+
+
+def autoregressed(shocks: Floats, memory: float) -> Floats:
+    """x_t = memory · x_{t-1} + shock_t, in blocks so that no power underflows."""
+    if memory == 0:
+        return shocks.copy()
+    values = np.empty_like(shocks)
+    block, last = 64, 0.0
+    powers = memory ** np.arange(1, block + 1)
+    kernel = np.tril(
+        memory ** np.clip(np.subtract.outer(np.arange(block), np.arange(block)), 0, None)
+    )
+    for begin in range(0, len(shocks), block):
+        part = shocks[begin : begin + block]
+        n = len(part)
+        values[begin : begin + n] = kernel[:n, :n] @ part + powers[:n] * last
+        last = float(values[begin + n - 1])
+    return values
+
+
+def bursts(rng: Rng, length: int) -> Floats:
+    """Sudden rises that decay: incidents, live events."""
+    values = np.zeros(length)
+    for _ in range(rng.poisson(length / 400)):
+        begin, decay = rng.integers(0, length), 10 ** rng.uniform(0, 1.3)
+        after = np.arange(length - begin)
+        values[begin:] += rng.exponential(0.8) * np.exp(-after / decay)
+    return values
+
+
+def _measured(rng: Rng, values: Floats, seasons: Sequence[int]) -> Floats:
+    """What a monitoring system makes of it: outliers, idle times, counts, limits, rounding."""
+    size = np.abs(values).mean() + 1e-9
+    values = values / size
+    if rng.random() < 0.25:
+        at = rng.random(len(values)) < 10 ** rng.uniform(-3.3, -2)
+        values = np.where(at, values * rng.choice([0.0, 0.1, 3.0, 10.0], len(values)), values)
+    if rng.random() < 0.05 and seasons:
+        begin = rng.integers(0, len(values))
+        values[begin : begin + rng.integers(1, 3 * seasons[0])] = 0.0
+    if rng.random() < 0.25:
+        mean = 10 ** rng.uniform(-1, 3)
+        values = rng.poisson(np.clip(values, 0, 1e3) * mean) / mean
+    if rng.random() < 0.08:
+        values = np.minimum(values, np.quantile(values, rng.uniform(0.8, 0.98)))
+    if rng.random() < 0.2:
+        digits = 10 ** rng.uniform(0.3, 2.5)
+        values = np.round(values * digits) / digits
+    return values

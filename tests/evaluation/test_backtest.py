@@ -1,0 +1,116 @@
+"""The backtest on panels, without Spark: what each window knows, and what becomes of it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from headroom import columns as c
+from headroom.arrow import batch_of, columns_of
+from headroom.evaluation import backtest, verdict
+from headroom.evaluation.backtest import EVALUATIONS, Design, evaluate_panel
+from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS
+from headroom.series.methods import LOG_AR, SEASONAL_NAIVE
+from headroom.series.panel import Panel, panel_of
+
+DESIGN = Design(horizon=24, windows=2, selection_windows=2, levels=(0.1, 0.5, 0.9))
+FLOORS = (SEASONAL_NAIVE, LOG_AR)
+FLEET = np.zeros((2, 9))
+
+
+@pytest.fixture(autouse=True)
+def _floors_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtest, "METHODS", FLOORS)
+    monkeypatch.setattr(verdict, "METHODS", FLOORS)
+
+
+def series(seed: int, length: int) -> np.ndarray:
+    hours = np.arange(length)
+    noise = np.random.default_rng(seed).lognormal(0, 0.05, length)
+    return (100 + 40 * np.sin(2 * np.pi * hours / 24)) * noise
+
+
+def make_panel(*targets: np.ndarray) -> Panel:
+    n = len(targets)
+    return panel_of(
+        {
+            "item_id": [f"item {i}" for i in range(n)],
+            "freq": ["h"] * n,
+            "start": [np.datetime64("2024-01-01")] * n,
+            "target": list(targets),
+            "time_zone": ["UTC"] * n,
+            "static_codes": [None] * n,
+            "series_events": [None] * n,
+        }
+    )
+
+
+def evaluated(panel: Panel) -> list[dict[str, Any]]:
+    batch = batch_of(evaluate_panel(panel, None, DESIGN), to_arrow_schema(EVALUATIONS))
+    return list(verdict._rows(columns_of(batch)))
+
+
+def steps(row: dict[str, Any]) -> dict[str, Any]:
+    made = verdict._step_columns(row, FLEET, DESIGN)
+    return columns_of(batch_of(made, to_arrow_schema(BACKTEST_FORECASTS.schema)))
+
+
+def test_a_row_for_every_window_step_and_method() -> None:
+    found = steps(evaluated(make_panel(series(1, 400)))[0])
+    assert len(found[c.STEP]) == 2 * 24 * len(FLOORS)
+    assert set(found[c.MODEL]) == set(FLOORS)
+    assert sum(found[c.IS_SELECTED]) == 2 * 24
+    starts = np.array(found[c.FORECAST_START])
+    assert starts.min() == np.datetime64("2024-01-01") + np.timedelta64(400 - 48, "h")
+    assert found[c.TIMESTAMP][23] == np.datetime64("2024-01-01") + np.timedelta64(400 - 25, "h")
+
+
+def test_targets_are_those_of_the_series() -> None:
+    target = series(1, 400)
+    found = steps(evaluated(make_panel(target))[0])
+    np.testing.assert_array_equal(found[c.TARGET][:48], target[-48:])
+
+
+def test_no_window_knows_what_comes_after_its_start() -> None:
+    target, changed = series(1, 400), series(1, 400)
+    changed[-24:] *= 30
+    before, after = (evaluated(make_panel(values))[0] for values in (target, changed))
+    shape = (2, 2, 24, 3)
+    first, second = (np.reshape(row[c.QUANTILES], shape) for row in (before, after))
+    np.testing.assert_array_equal(first[:, 0], second[:, 0])
+    np.testing.assert_array_equal(first[:, 1], second[:, 1])
+    np.testing.assert_array_equal(before[backtest.LOSSES], after[backtest.LOSSES])
+
+
+def test_a_series_younger_than_the_windows_is_judged_where_it_lived() -> None:
+    old, young = evaluated(make_panel(series(1, 400), series(2, 40)))
+    assert old[c.N_WINDOWS] == 2
+    assert young[c.N_WINDOWS] == 0
+    assert set(steps(young)[c.WINDOW]) == {1}
+    assert len(verdict._measure_columns(young, FLEET, "v", DESIGN)[c.WINDOW]) == len(FLOORS)
+
+
+def test_company_changes_no_forecast() -> None:
+    alone = evaluated(make_panel(series(1, 400)))[0]
+    together = evaluated(make_panel(series(2, 700), series(1, 400)))[1]
+    np.testing.assert_allclose(alone[c.QUANTILES], together[c.QUANTILES], rtol=1e-6)
+
+
+def test_measures_of_a_window() -> None:
+    row = evaluated(make_panel(series(1, 400)))[0]
+    made = verdict._measure_columns(row, FLEET, "v1", DESIGN)
+    found = columns_of(batch_of(made, to_arrow_schema(BACKTESTS.schema)))
+    np.testing.assert_allclose(
+        found[c.ABS_TARGET][:2], np.abs(series(1, 400)[-48:].reshape(2, 24)).sum(1)
+    )
+    assert all(
+        0 < loss < 0.2 * total
+        for loss, total in zip(found[c.MEAN_WQL_LOSS], found[c.ABS_TARGET], strict=True)
+    )
+    assert all(0 <= share <= 1 for share in found[c.COVERAGE_80])
+    assert set(found[c.MODEL_VERSION]) == {"v1"}
+
+
+def test_the_holdout_covers_every_window_that_is_judged_or_chosen_on() -> None:
+    assert DESIGN.holdout == 24 * 4
