@@ -1,7 +1,8 @@
 """Train networks on synthetic series, as a start for any fleet.
 
-Writes synthetic_series and a file of weights. The series are drawn by `pretrain` and `seed`, at `series.freq`; the networks are trained as `train`
-does it. Point `training.start_from` at the weights to tune them on a fleet.
+Writes synthetic_series and a file of weights. The series are drawn by `pretrain` and `seed`, at
+`series.freq`; the networks are trained as `train` does it. Point `training.start_from` at the
+weights to tune them on a fleet.
 """
 
 from headroom.cli import Job, main
