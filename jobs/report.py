@@ -14,7 +14,7 @@ from headroom.report.summary import summary as summary_of
 from headroom.storage import write_bytes
 
 INPUTS = (
-    s.ITEMS, s.SERIES, s.QUALITY, s.REJECTED_ROWS, s.BACKTESTS, s.BACKTEST_FORECASTS, s.FORECASTS,
+    s.SERIES, s.QUALITY, s.REJECTED_ROWS, s.BACKTESTS, s.BACKTEST_FORECASTS, s.FORECASTS,
     s.RECOMMENDATIONS, s.MODELS, s.TRAINING_LOG, s.RUNS,
 )  # fmt: skip
 

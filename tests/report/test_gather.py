@@ -13,7 +13,7 @@ from headroom import schemas as s
 from headroom.config import Config, build_config
 from headroom.report.accuracy import gather_accuracy
 from headroom.report.advice import gather_recommendations, read_evidence
-from headroom.report.facts import Facts
+from headroom.report.facts import Accuracy, Facts
 from headroom.report.fleet import TOP, gather_fleet, gather_issues, gather_refusals
 from headroom.report.gather import gather_facts
 from headroom.report.making import EPOCHS, gather_model, gather_runs
@@ -120,19 +120,15 @@ def advice_row(key: str, value: float | None, **changes: Any) -> dict[str, Any]:
 def test_the_fleet_counts_series_forecasts_and_stale_items(
     spark: SparkSession, settings: Config
 ) -> None:
-    items = [
-        {c.ITEM_ID: "a/cpu", c.FIRST_SEEN: NOW - 60 * HOUR, c.LAST_SEEN: NOW - HOUR},
-        {c.ITEM_ID: "b/cpu", c.FIRST_SEEN: NOW - 50 * HOUR, c.LAST_SEEN: NOW - 27 * HOUR},
-        {c.ITEM_ID: "c/cpu", c.FIRST_SEEN: NOW - 50 * HOUR, c.LAST_SEEN: NOW - 26 * HOUR},
-    ]
     refused = {
         c.ITEM_ID: "c/cpu", c.FORECAST_START: NOW, c.TIMESTAMP: NOW, c.STEP: 0,
         c.STATUS: "short_history", c.REASON: "3 steps",
     }  # fmt: skip
     frames = {
-        "items": frame(spark, s.ITEMS, *items),
         "series": frame(
-            spark, s.SERIES, series_row("a/cpu"), series_row("b/cpu"),
+            spark, s.SERIES, series_row("a/cpu"),
+            series_row("b/cpu", observed=[True] * 33 + [False] * 27),
+            series_row("d/cpu", observed=[True] * 35 + [False] * 25),
             series_row("c/cpu", metric="cost", status="short_history", reason="3 steps"),
         ),
         "forecasts": frame(
@@ -142,9 +138,9 @@ def test_the_fleet_counts_series_forecasts_and_stale_items(
     }  # fmt: skip
     fleet = gather_fleet(frames, settings)
     assert fleet is not None
-    assert (fleet.n_series, fleet.n_forecast, fleet.n_stale) == (3, 2, 1)
+    assert (fleet.n_series, fleet.n_forecast, fleet.n_stale) == (4, 2, 1)
     assert (fleet.first_at, fleet.last_at) == (NOW - 60 * HOUR, NOW - HOUR)
-    assert [(tally.label, tally.n) for tally in fleet.statuses] == [("ok", 2), ("short_history", 1)]
+    assert [(tally.label, tally.n) for tally in fleet.statuses] == [("ok", 3), ("short_history", 1)]
     assert [(tally.label, tally.n) for tally in fleet.methods] == [("lstm", 2)]
     refusals = gather_refusals(frames)
     assert refusals is not None
@@ -152,6 +148,15 @@ def test_the_fleet_counts_series_forecasts_and_stale_items(
         assert [(t.label, t.n, t.example, t.detail) for t in rows] == [
             ("short_history", 1, "c/cpu", "3 steps")
         ]
+
+
+def test_months_end_where_they_were_last_observed(spark: SparkSession) -> None:
+    monthly = build_config({"warehouse": "w", "series": {"freq": "MS"}})
+    start = datetime(2025, 1, 1, tzinfo=UTC)
+    row = series_row("a/cost", freq="MS", start=start, length=3, observed=[True, True, False])
+    fleet = gather_fleet({"series": frame(spark, s.SERIES, row)}, monthly)
+    assert fleet is not None
+    assert (fleet.first_at, fleet.last_at) == (start, datetime(2025, 2, 1, tzinfo=UTC))
 
 
 def test_rejected_rows_are_summed_by_reason(spark: SparkSession) -> None:
@@ -190,60 +195,70 @@ def test_issues_name_the_worst_items(spark: SparkSession) -> None:
 # -- accuracy --------------------------------------------------------------------------------------
 
 
-def accuracy_frames(spark: SparkSession) -> dict[str, DataFrame]:
+@pytest.fixture(scope="module")
+def accuracy(spark: SparkSession) -> Accuracy:
     rows = [
         # cpu: 4 of 10 lost where the naive loses 10 of 10; sums, not means of items
         backtest_row("a/cpu", "seasonal_naive", 8.0, 80.0),
         backtest_row("a/cpu", "lstm", 2.0, 80.0, is_selected=True, mase=0.5),
         backtest_row("b/cpu", "seasonal_naive", 2.0, 20.0, is_selected=True),
         backtest_row("b/cpu", "lstm", 9.0, 20.0, mase=9.0),
-        # cost: another unit; one series that the naive repeats without error
+        # cost: another unit
         backtest_row("a/cost", "seasonal_naive", 1e6, 1e7),
         backtest_row("a/cost", "lstm", 9e5, 1e7, is_selected=True, mase=0.9),
     ]
-    return {
+    steps = [
+        row | {c.WINDOW: 0, c.MODEL: model, c.IS_SELECTED: model == "lstm", c.TARGET: target}
+        for model in ("lstm", "log_ar")
+        for row, target in zip(forecast_rows("a/cpu"), (3.0, 5.5, 8.5, None), strict=True)
+    ]
+    frames = {
         "series": frame(
             spark, s.SERIES, series_row("a/cpu"), series_row("b/cpu"), series_row("a/cost", "cost")
         ),
         "backtests": frame(spark, s.BACKTESTS, *rows),
-    }
+        "backtest_forecasts": frame(spark, s.BACKTEST_FORECASTS, *steps),
+    }  # fmt: skip
+    found = gather_accuracy(frames)
+    assert found is not None
+    return found
 
 
-def test_losses_are_summed_within_a_metric_and_averaged_over_metrics(spark: SparkSession) -> None:
-    accuracy = gather_accuracy(accuracy_frames(spark))
-    assert accuracy is not None
+def test_losses_are_summed_within_a_metric_and_averaged_over_metrics(accuracy: Accuracy) -> None:
+    assert (accuracy.n_windows, accuracy.first_window) == (1, NOW - 4 * HOUR)
     assert [score.model for score in accuracy.scores] == ["served", "seasonal_naive", "lstm"]
     served, naive, lstm = accuracy.scores
     # cpu: (2 + 2) / 100 over two series; cost: 9e5 / 1e7 over one
-    assert served.loss == pytest.approx((2 * 0.04 + 0.09) / 3)
+    assert served.loss == pytest.approx(math.exp((2 * math.log(0.04) + math.log(0.09)) / 3))
     assert served.ratio == pytest.approx(math.exp((2 * math.log(0.4) + math.log(0.9)) / 3))
+    assert naive.loss == pytest.approx((served.loss or 0) / (served.ratio or 1))
     assert naive.ratio == pytest.approx(1.0)
     assert lstm.ratio == pytest.approx(math.exp((2 * math.log(1.1) + math.log(0.9)) / 3))
     assert (served.n_series, served.mase, served.coverage_80) == (3, pytest.approx(0.8), 0.75)
 
 
-def test_a_single_metric_gives_the_plain_weighted_loss(spark: SparkSession) -> None:
-    frames = accuracy_frames(spark)
-    frames["backtests"] = frames["backtests"].where("item_id like '%cpu'")
-    accuracy = gather_accuracy(frames)
-    served = accuracy.score("served") if accuracy else None
-    assert served is not None
-    assert served.loss == pytest.approx((2 + 2) / (80 + 20))
-    assert served.ratio == pytest.approx((2 + 2) / (8 + 2))
+def test_within_one_metric_it_is_the_plain_weighted_loss(accuracy: Accuracy) -> None:
+    metric = accuracy.dimensions[0]
+    assert (metric.dimension, metric.slices[0].value) == ("metric", "cpu")
+    cpu = metric.slices[0].served
+    assert cpu.n_series == 2
+    assert cpu.loss == pytest.approx((2 + 2) / (80 + 20))
+    assert cpu.ratio == pytest.approx((2 + 2) / (8 + 2))
 
 
-def test_dimensions_show_what_was_served_beside_the_naive(spark: SparkSession) -> None:
-    accuracy = gather_accuracy(accuracy_frames(spark))
-    assert accuracy is not None
+def test_dimensions_show_what_was_served_beside_the_naive(accuracy: Accuracy) -> None:
     groups = {group.dimension: group for group in accuracy.dimensions}
     assert list(groups) == ["metric", "region", "service"]
     assert [part.value for part in groups["service"].slices] == ["a", "b"]
     service_b = groups["service"].slices[1]
     assert service_b.served.ratio == pytest.approx(1.0)
     assert service_b.naive is not None
-    cpu = groups["metric"].slices[0]
-    assert (cpu.value, cpu.served.n_series) == ("cpu", 2)
-    assert cpu.served.ratio == pytest.approx(0.4)
+
+
+def test_calibration_counts_what_was_served(accuracy: Accuracy) -> None:
+    # quantiles (4, 5, 6), (5, 6, 7), (6, 7, 8) beside 3, 5.5 and 8.5
+    expected = ((0.1, 1 / 3), (0.5, 2 / 3), (0.9, 2 / 3))
+    assert accuracy.calibration == tuple((q, pytest.approx(share)) for q, share in expected)
 
 
 def test_a_naive_without_error_has_no_ratio(spark: SparkSession) -> None:
@@ -273,22 +288,6 @@ def test_many_values_of_a_dimension_are_cut_to_the_largest(spark: SparkSession) 
     service = next(group for group in accuracy.dimensions if group.dimension == "service")
     assert service.n_values == 30
     assert [part.value for part in service.slices] == [f"s{k:02}" for k in range(8)]
-
-
-def test_calibration_counts_what_was_served(spark: SparkSession) -> None:
-    rows = [
-        row | {c.WINDOW: 0, c.MODEL: model, c.IS_SELECTED: model == "lstm", c.TARGET: target}
-        for model in ("lstm", "log_ar")
-        for row, target in zip(forecast_rows("a/cpu"), (3.0, 5.5, 8.5, None), strict=True)
-    ]
-    frames = accuracy_frames(spark) | {
-        "backtest_forecasts": frame(spark, s.BACKTEST_FORECASTS, *rows)
-    }
-    accuracy = gather_accuracy(frames)
-    assert accuracy is not None
-    # quantiles (4, 5, 6), (5, 6, 7), (6, 7, 8) beside 3, 5.5 and 8.5
-    expected = ((0.1, 1 / 3), (0.5, 2 / 3), (0.9, 2 / 3))
-    assert accuracy.calibration == tuple((q, pytest.approx(share)) for q, share in expected)
 
 
 # -- recommendations -------------------------------------------------------------------------------

@@ -49,7 +49,10 @@ def test_percent_never_rounds_to_certainty(share: float | None, text: str) -> No
 @pytest.mark.parametrize(
     ("dollars", "text"),
     [
+        (842.4, "$842"),
         (1250.0, "$1,250"),
+        (43_131.0, "$43,100"),
+        (572_900.0, "$573,000"),
         (3.5, "$3.50"),
         (0.0, "$0"),
         (-42.0, "−$42"),

@@ -131,7 +131,7 @@ def test_the_sections_show_their_facts() -> None:
 def test_the_large_numbers() -> None:
     shown = {figure.name: (figure.value, figure.note) for figure in figures(make_facts())}
     assert shown == {
-        "Recommendations": ("14", "worth $50,510 in 30 days"),
+        "Recommendations": ("14", "worth $50,500 in 30 days"),
         "First to act by": ("17 November 2025", "checkout/us-east"),
         "Series forecast": ("250", "of 252, 48 hours ahead"),
         "Data up to": ("2 November 2025", "3 series end earlier"),

@@ -2,8 +2,10 @@
 
 The weighted quantile loss of a set of forecasts is the sum of their quantile losses over the sum of
 the absolute targets. Targets of different metrics have different units and may not be added, so the
-sums stay within a metric and the results are averaged over metrics, weighted by series. With one
-metric this is the plain weighted quantile loss.
+sums stay within a metric, and the results are averaged over metrics: the geometric mean, weighted
+by series, so that the loss of a model over the naive's is the mean of the ratios too. A metric that
+the naive repeats without error has no ratio and is left out. With one metric this is the plain
+weighted quantile loss.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,8 +69,7 @@ def to_item_sums(backtests: DataFrame) -> DataFrame:
         .withColumn(c.MODEL, F.explode(names.otherwise(F.array(F.col(c.MODEL)))))
         .groupBy(c.ITEM_ID, c.MODEL)
         .agg(
-            F.sum(c.MEAN_WQL_LOSS).alias(c.MEAN_WQL_LOSS),
-            F.sum(c.ABS_TARGET).alias(c.ABS_TARGET),
+            F.sum(F.when(is_paired, F.col(c.ABS_TARGET))).alias(c.ABS_TARGET),
             F.sum(F.when(is_paired, F.col(c.MEAN_WQL_LOSS))).alias(_PAIRED),
             F.sum(F.when(is_paired, F.col(_NAIVE_LOSS))).alias(_NAIVE_LOSS),
             *[F.sum(_finite(name)).alias(name) for name in MEASURES],
@@ -115,17 +116,19 @@ def _scores(placed: DataFrame) -> DataFrame:
     """One row per dimension, value and model with the fields of `Score`."""
     keys = [_DIMENSION, _VALUE, c.MODEL]
     sums = [*MEASURES, *map(_count, MEASURES)]
-    ratio = _ratio(F.sum(_PAIRED), F.sum(_NAIVE_LOSS))
+    naive, target = F.sum(_NAIVE_LOSS), F.sum(c.ABS_TARGET)
+    usable = (naive > 0) & (target > 0)
+    loss = F.greatest(F.sum(_PAIRED), naive * SMALLEST_RATIO)
     within_metric = placed.groupBy(*keys, c.METRIC).agg(
         F.count(F.lit(1)).alias(_N),
-        _ratio(F.sum(c.MEAN_WQL_LOSS), F.sum(c.ABS_TARGET)).alias(_LOSS),
-        F.when(ratio.isNotNull(), F.greatest(ratio, F.lit(SMALLEST_RATIO))).alias(_RATIO),
+        F.when(usable, F.log(loss / target)).alias(_LOSS),
+        F.when(usable, F.log(loss / naive)).alias(_RATIO),
         *[F.sum(name).alias(name) for name in sums],
     )
     return within_metric.groupBy(*keys).agg(
         F.sum(_N).alias(_N),
-        _mean_by_series(F.col(_LOSS)).alias(_LOSS),
-        F.exp(_mean_by_series(F.log(_RATIO))).alias(_RATIO),
+        F.exp(_mean_by_series(F.col(_LOSS))).alias(_LOSS),
+        F.exp(_mean_by_series(F.col(_RATIO))).alias(_RATIO),
         *[_ratio(F.sum(name), F.sum(_count(name))).alias(name) for name in MEASURES],
     )
 

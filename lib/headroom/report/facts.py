@@ -40,8 +40,8 @@ class Score:
     """Accuracy and coverage of one model over the backtest windows of some series.
 
     `loss` is the weighted quantile loss and `ratio` that loss over the seasonal naive's: sums
-    within a metric, because units may not be added, then the mean over metrics weighted by series
-    (arithmetic for `loss`, geometric for `ratio`). The others are means over series and windows.
+    within a metric, because units may not be added, then the geometric mean over metrics, weighted
+    by series. The others are means over series and windows.
     """
 
     model: str

@@ -58,8 +58,7 @@ def gather_fleet(frames: Mapping[str, DataFrame], config: Config) -> Fleet | Non
     if series is None:
         return None
     served = None if forecasts is None else to_served(forecasts).where(F.col(c.STATUS) == OK)
-    items = frames.get(s.ITEMS.name)
-    first, last, n_stale = _span(items, config) if items is not None else (None, None, 0)
+    first, last, n_stale = _span(series, config)
     methods = () if served is None else tally(served, F.col(c.METHOD))
     statuses = tally(series, F.col(c.STATUS))
     return Fleet(
@@ -76,15 +75,30 @@ def gather_fleet(frames: Mapping[str, DataFrame], config: Config) -> Fleet | Non
     )
 
 
-def _span(items: DataFrame, config: Config) -> tuple[float | None, float | None, int]:
-    ends = items.agg(
-        F.min(epoch(c.FIRST_SEEN)).alias(c.FIRST_SEEN), F.max(epoch(c.LAST_SEEN)).alias(c.LAST_SEEN)
+def _span(series: DataFrame, config: Config) -> tuple[float | None, float | None, int]:
+    """First and last observed step in seconds since 1970, and how many series end a day and a
+    step earlier."""
+    seen = series.where(F.col(c.STATUS) == OK).select(
+        epoch(c.START).alias(c.FIRST_SEEN), _last_observed(config).alias(c.LAST_SEEN)
+    )
+    ends = seen.agg(
+        F.min(c.FIRST_SEEN).alias(c.FIRST_SEEN), F.max(c.LAST_SEEN).alias(c.LAST_SEEN)
     ).first()
     if ends is None or ends[c.LAST_SEEN] is None:
         return None, None, 0
     grace = DAY + parse_freq(config.series.freq).seconds
-    stale = items.where(epoch(c.LAST_SEEN) < ends[c.LAST_SEEN] - grace).count()
-    return ends[c.FIRST_SEEN], ends[c.LAST_SEEN], stale
+    n_stale = seen.where(F.col(c.LAST_SEEN) < ends[c.LAST_SEEN] - grace).count()
+    return ends[c.FIRST_SEEN], ends[c.LAST_SEEN], n_stale
+
+
+def _last_observed(config: Config) -> Column:
+    """Seconds since 1970 of the last observed step, null where there is none."""
+    freq = parse_freq(config.series.freq)
+    missing_behind = F.array_position(F.reverse(c.OBSERVED), True) - 1
+    steps = F.when(missing_behind >= 0, F.col(c.LENGTH) - 1 - missing_behind).cast("int")
+    if freq.is_monthly:
+        return F.add_months(c.START, steps * freq.count).cast("timestamp").cast("double")
+    return epoch(c.START) + steps * freq.seconds
 
 
 def gather_issues(frames: Mapping[str, DataFrame]) -> tuple[Issue, ...] | None:

@@ -65,14 +65,14 @@ def percent(share: float | None, digits: int = 0) -> str:
 
 
 def money(dollars: float | None) -> str:
-    """`$1,250`; cents below ten dollars, thousands from 100 000 on: `$1.2 M`."""
+    """`$3.50`, `$842`, `$43,100`, `$1.2 M`: three significant digits from a thousand on."""
     if dollars is None or not math.isfinite(dollars):
         return NONE
-    sign = "−" if dollars < 0 else ""
-    size = abs(dollars)
-    if size >= 100_000:
+    sign, size = "−" if dollars < 0 else "", abs(dollars)
+    if size >= 1e6:
         return f"{sign}${quantity(size)}".replace("G", "B")
-    return f"{sign}${size:,.2f}" if 0 < size < 10 else f"{sign}${size:,.0f}"
+    rounded = float(f"{size:.3g}") if size >= 1000 else size
+    return f"{sign}${rounded:,.2f}" if 0 < size < 10 else f"{sign}${rounded:,.0f}"
 
 
 def day(at: datetime | None) -> str:

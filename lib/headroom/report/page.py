@@ -16,6 +16,7 @@ from headroom.report.summary import fleet_sentences, lead
 
 OPEN_ADVICE = 5  # the rest is folded away
 OPEN_PICTURES = 9
+_FIRST = ("service",)  # the dimension that is named first
 
 _FILTERS: tuple[Callable[..., object], ...] = (
     numerals.quantity,
@@ -98,8 +99,8 @@ def _fan(picture: Picture) -> Markup:
 
 def target(entry: Advice | Picture) -> str:
     """What an entry speaks of: its dimensions in words."""
-    values = [value for _, value in sorted(entry.dimensions.items()) if value]
-    return " · ".join(values)
+    names = sorted(entry.dimensions, key=lambda name: (name not in _FIRST, name))
+    return " · ".join(entry.dimensions[name] for name in names if entry.dimensions[name])
 
 
 def haystack(*texts: str) -> str:
