@@ -34,7 +34,7 @@ def pipeline(config: Config, arguments: Sequence[str], options: argparse.Namespa
         for place, name in enumerate(names, start=1):
             log.info("—— %d/%d %s", place, len(names), name)
             step = Job(name, config, Tables(job.spark, config.warehouse), arguments)
-            run_job(step, ORDER[name])
+            run_job(step, ORDER[name], announced=False)
             if step.failure:
                 raise step.failure
             job.partial = job.partial or step.partial

@@ -156,8 +156,10 @@ def run_alone(name: str, config: Config, body: Body, arguments: Sequence[str]) -
         end_session(spark)
 
 
-def run_job(job: Job, body: Body) -> int:
+def run_job(job: Job, body: Body, *, announced: bool = True) -> int:
     """Runs the body between two states of its `runs` row. Returns the exit code.
+
+    Where it is not announced, as a step of a pipeline that is, the row comes at the end only.
 
     The only place that catches everything: a failure becomes one line for a person, a stack trace
     in the log with --verbose, and a row.
@@ -166,7 +168,8 @@ def run_job(job: Job, body: Body) -> int:
     clock = time.monotonic()
     log.info("%s: started, warehouse %s", job.name, job.config.warehouse)
     try:
-        _record(job, "running", started, "", None)
+        if announced:
+            _record(job, "running", started, "", None)
         body(job)
         code, status, message = DONE, "done", ""
         if job.partial:
@@ -179,7 +182,13 @@ def run_job(job: Job, body: Body) -> int:
         log.error("%s", traceback.format_exc())
     if job.failure:
         code, status, message = job.failure.exit_code, "failed", str(job.failure)
-    _record(job, status, started, message, code)
+    try:
+        _record(job, status, started, message, code)
+    except Exception as error:  # the warehouse itself may be what failed
+        log.error("the run could not be recorded: %s", first_line(error))
+        if not job.failure:
+            job.failure = HeadroomError(f"the run could not be recorded: {first_line(error)}")
+            code, message = FAILED, str(job.failure)
     seconds = time.monotonic() - clock
     if code in (FAILED, USAGE):
         last_word(f"{job.name} failed: {message}")
@@ -239,4 +248,4 @@ def _record(job: Job, status: str, started: datetime, message: str, code: int | 
         c.EXIT_CODE: code,
     }
     frame = job.spark.createDataFrame([row], RUNS.schema)
-    Tables(job.spark, job.config.warehouse).merge(frame, RUNS)
+    Tables(job.spark, job.config.warehouse).replace(frame, RUNS, {c.RUN_ID: job.run_id})

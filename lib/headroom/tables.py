@@ -180,9 +180,15 @@ def source_errors(path: str | None, format: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, which is what a person reads."""
+    """The line of an error's text that a person reads: the first, or, of an error in a Python
+    worker, the last of its traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any(line.startswith("Traceback (most recent call last)") for line in lines):
+        lines = [line for line in lines if _ERROR_LINE.match(line)][-1:] or lines
     return lines[0] if lines else type(error).__name__
+
+
+_ERROR_LINE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Warning|Interrupt|Exit): ")
 
 
 def _table_name(name: str) -> str:

@@ -1,0 +1,126 @@
+"""Delta: writes that can be repeated, versions that are pinned, constraints that hold."""
+
+from datetime import datetime
+
+import pytest
+from chispa.dataframe_comparer import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
+
+from headroom.errors import DataError, SchemaError
+from headroom.schemas import EVENTS, OBSERVATIONS, conform
+from headroom.tables import Tables, first_line, source_frame
+
+T0, T1 = datetime(2024, 1, 1), datetime(2024, 1, 1, 1)
+Row = tuple[str, datetime, float | None, str]
+
+
+def frame(spark: SparkSession, *rows: Row) -> DataFrame:
+    return spark.createDataFrame(list(rows), OBSERVATIONS.schema)
+
+
+def same(left: DataFrame, right: DataFrame) -> None:
+    assert_df_equality(left, right, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_replacing_a_slice_leaves_the_others_and_can_be_repeated(
+    spark: SparkSession, tables: Tables
+) -> None:
+    tables.replace(frame(spark, ("a", T0, 1.0, "x"), ("b", T0, 2.0, "y")), OBSERVATIONS)
+    for _ in range(2):
+        written = tables.replace(
+            frame(spark, ("a", T0, 9.0, "x")), OBSERVATIONS, {"ingest_id": "x"}
+        )
+        same(written, frame(spark, ("a", T0, 9.0, "x"), ("b", T0, 2.0, "y")))
+
+
+def test_a_row_outside_the_slice_is_refused(spark: SparkSession, tables: Tables) -> None:
+    tables.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
+    with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH"):
+        tables.replace(frame(spark, ("a", T0, 1.0, "y")), OBSERVATIONS, {"ingest_id": "x"})
+
+
+def test_merging_updates_what_is_there_and_inserts_the_rest(
+    spark: SparkSession, tables: Tables
+) -> None:
+    tables.merge(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
+    for _ in range(2):
+        written = tables.merge(frame(spark, ("a", T0, 5.0, "y"), ("a", T1, 6.0, "y")), OBSERVATIONS)
+        same(written, frame(spark, ("a", T0, 5.0, "y"), ("a", T1, 6.0, "y")))
+
+
+def test_a_job_reads_one_version_of_a_table(spark: SparkSession, tables: Tables) -> None:
+    tables.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
+    reader = Tables(spark, tables.warehouse)
+    first = reader.read(OBSERVATIONS)
+    tables.replace(frame(spark, ("b", T0, 2.0, "x")), OBSERVATIONS)
+    same(reader.read(OBSERVATIONS), first)
+    assert first.first()["item_id"] == "a"
+    assert reader.read_versions == {"observations": tables.written_versions["observations"] - 1}
+
+
+def test_a_constraint_refuses_the_whole_write(spark: SparkSession, tables: Tables) -> None:
+    with pytest.raises(Exception, match="finite_target"):
+        tables.replace(frame(spark, ("a", T0, float("nan"), "x")), OBSERVATIONS)
+    assert tables.read(OBSERVATIONS).count() == 0
+
+
+def test_a_table_that_lost_its_constraint_on_the_way_gets_it(
+    spark: SparkSession, tables: Tables
+) -> None:
+    from delta import DeltaTable
+
+    path = f"{tables.warehouse}/events"
+    DeltaTable.createIfNotExists(spark).location(path).addColumns(EVENTS.schema).execute()
+    tables.create(EVENTS)
+    properties = DeltaTable.forPath(spark, path).detail().first()["properties"]
+    assert "delta.constraints.ordered" in properties
+
+
+def test_a_table_that_is_not_there_says_what_to_run(tables: Tables) -> None:
+    with pytest.raises(DataError, match=r"table events does not exist in .*; run the job"):
+        tables.read(EVENTS)
+
+
+def test_a_catalog_warehouse_works_the_same(spark: SparkSession, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    spark.sql(f"CREATE DATABASE IF NOT EXISTS fleet LOCATION '{tmp_path}/fleet'")
+    catalog = Tables(spark, "spark_catalog.fleet")
+    try:
+        catalog.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
+        written = catalog.merge(frame(spark, ("b", T0, 2.0, "x")), OBSERVATIONS)
+        same(written, frame(spark, ("a", T0, 1.0, "x"), ("b", T0, 2.0, "x")))
+        same(Tables(spark, "spark_catalog.fleet").read(OBSERVATIONS), written)
+    finally:
+        spark.sql("DROP DATABASE fleet CASCADE")
+
+
+def test_conform_names_what_is_missing(spark: SparkSession) -> None:
+    with pytest.raises(SchemaError, match=r"observations lacks \['target'\]"):
+        conform(frame(spark, ("a", T0, 1.0, "x")).drop("target"), OBSERVATIONS)
+
+
+def test_maintenance_keeps_the_rows(spark: SparkSession, tables: Tables) -> None:
+    for value in (1.0, 2.0):
+        tables.merge(frame(spark, ("a", T0, value, "x")), OBSERVATIONS)
+    tables.maintain(OBSERVATIONS)
+    same(tables.read(OBSERVATIONS), frame(spark, ("a", T0, 2.0, "x")))
+
+
+@pytest.mark.parametrize("name", ["a; drop table b", "a.b.c.d", "`x`", "../etc"])
+def test_hostile_table_names_never_reach_sql(spark: SparkSession, name: str) -> None:
+    with pytest.raises(DataError, match="is no table name"):
+        source_frame(spark, name, "table")
+
+
+def test_a_missing_source_is_named(spark: SparkSession) -> None:
+    with pytest.raises(DataError, match=r"cannot read source.path /nowhere as parquet: .*; check"):
+        source_frame(spark, "/nowhere", "parquet")
+
+
+def test_of_an_error_in_a_worker_the_cause_is_told() -> None:
+    text = (
+        "An exception was thrown from the Python worker.\n"
+        "Traceback (most recent call last):\n  File x\nValueError: no lags for item 7\n"
+    )
+    assert first_line(RuntimeError(text)) == "ValueError: no lags for item 7"
+    assert first_line(RuntimeError("one\ntwo")) == "one"
+    assert first_line(RuntimeError()) == "RuntimeError"
