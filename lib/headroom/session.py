@@ -1,10 +1,12 @@
 """The only maker of a SparkSession."""
 
 import os
+import re
 
 from pyspark.sql import SparkSession
 
 from headroom.config import Spark
+from headroom.errors import HeadroomError
 
 # Each line changes an answer or a cost that headroom depends on.
 PROPERTIES = {
@@ -38,7 +40,15 @@ def build_session(app_name: str, settings: Spark) -> SparkSession:
         if not (is_hosted() and name in _DELTA):
             builder = builder.config(name, value)
     builder = builder.config("spark.sql.shuffle.partitions", settings.shuffle_partitions)
-    return builder.getOrCreate()
+    try:
+        return builder.getOrCreate()
+    except Exception as error:  # py4j's or PySpark's, by what failed
+        said = re.search(r"^: (.+)", str(error), re.MULTILINE)  # below py4j's own first line
+        reason = said[1] if said else str(error)
+        raise HeadroomError(
+            f"Spark did not start: {reason.rstrip('.')}. Check the master, the memory and "
+            "what follows `--` on the command line"
+        ) from error
 
 
 def end_session(spark: SparkSession) -> None:

@@ -1,4 +1,4 @@
-"""spark-submit.sh: what it says, what it hands over, and how it ends. None of it starts a JVM."""
+"""spark-submit.sh: what it says, what it hands over, and how it ends."""
 
 import json
 import signal
@@ -172,3 +172,11 @@ def test_a_second_start_takes_no_set_up(project: Path) -> None:
     result = launch(project, "leave", "0")
     assert time.monotonic() - started < 10
     assert "set-up" not in result.stderr
+
+
+def test_a_spark_that_does_not_start_is_told_in_the_last_line(tmp_path: Path) -> None:
+    result = launch(ROOT, "ingest", "--", "--master", "nonsense", cwd=tmp_path)
+    assert result.returncode == 1
+    last_word = result.stderr.splitlines()[-1]
+    assert last_word.startswith("headroom: ingest failed: Spark did not start: ")
+    assert "Traceback" not in result.stderr
