@@ -5,7 +5,7 @@ CODE := lib jobs tests bench setup.py
 PYTEST := python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help environment test check format conf lock package test-spark35 clean
+.PHONY: help environment test check format conf docs lock package test-spark35 clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##  *\(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -30,6 +30,9 @@ test-spark35:  ## Run the tests on Spark 3.5, in an environment of its own
 
 conf:  ## Write the cluster definitions under conf/ anew
 	@$(IN_ENVIRONMENT) python -m headroom.deployment
+
+docs:  ## Write docs/tables.md from the schemas
+	@$(IN_ENVIRONMENT) python tests/test_tables_page.py
 
 lock:  ## Resolve the dependencies anew and write the lock files
 	@$(IN_ENVIRONMENT) conf/lock.sh
