@@ -1,5 +1,10 @@
 """The edge of a job: exit codes, the last line, the run record."""
 
+import os
+import signal
+import threading
+import time
+
 import pytest
 from pyspark.sql import SparkSession
 
@@ -55,6 +60,28 @@ def test_an_error_nobody_foresaw_is_recorded_too(spark: SparkSession, config: Co
     run = job(spark, config)
     assert cli.run_job(run, lambda _: 1 / 0) == 1  # type: ignore[arg-type, return-value]
     assert recorded(spark, config)["message"] == "ZeroDivisionError: division by zero"
+
+
+def test_a_run_that_is_told_to_stop_is_recorded_and_its_work_cancelled(
+    spark: SparkSession, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(run: cli.Job) -> None:
+        threading.Timer(2, os.kill, [os.getpid(), signal.SIGTERM]).start()
+        run.spark.sparkContext.parallelize(range(2), 2).foreach(lambda _: time.sleep(120))
+
+    before = signal.getsignal(signal.SIGTERM)
+    started = time.monotonic()
+    try:
+        cli.stop_on_signal(signal.SIGTERM)
+        assert cli.run_job(job(spark, config), body) == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    row = recorded(spark, config)
+    assert (row["status"], row["exit_code"]) == ("failed", 143)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "headroom: score failed: stopped by SIGTERM; start it again to go on"
+    assert not spark.sparkContext.statusTracker().getActiveJobsIds()
+    assert time.monotonic() - started < 100
 
 
 def test_a_small_share_of_refused_series_is_fine(spark: SparkSession, config: Config) -> None:

@@ -5,7 +5,9 @@ import hashlib
 import importlib.resources
 import json
 import logging
+import signal
 import sys
+import threading
 import time
 import traceback
 import uuid
@@ -18,9 +20,9 @@ from pyspark.sql import SparkSession
 
 from headroom import columns as c
 from headroom.config import Config, json_schema, load_config
-from headroom.errors import HeadroomError
+from headroom.errors import HeadroomError, Interrupted
 from headroom.schemas import RUNS
-from headroom.session import build_session, end_session
+from headroom.session import build_session, end_session, is_hosted
 from headroom.tables import Tables, first_line
 
 log = logging.getLogger("headroom")
@@ -103,6 +105,9 @@ def run_command(
     except HeadroomError as error:
         last_word(f"{name} failed: {error}")
         code = error.exit_code
+    except KeyboardInterrupt as error:
+        code = _interrupted(error).exit_code
+        last_word(f"{name} failed: {_interrupted(error)}")
     sys.stdout.flush()
     if code != DONE:  # hosted notebooks take even SystemExit(0) for a failure
         sys.exit(code)
@@ -149,6 +154,7 @@ def set_up_logging(verbose: bool) -> None:
 
 def run_alone(name: str, config: Config, body: Body, arguments: Sequence[str]) -> int:
     """One job in a session of its own. Returns the exit code."""
+    stop_on_signal(signal.SIGTERM)
     spark = build_session(f"headroom-{name}", config.spark)
     try:
         return run_job(Job(name, config, Tables(spark, config.warehouse), arguments), body)
@@ -177,6 +183,9 @@ def run_job(job: Job, body: Body, *, announced: bool = True) -> int:
     except HeadroomError as error:
         job.failure = error
         log.debug("%s", traceback.format_exc())
+    except KeyboardInterrupt as error:
+        job.failure = _interrupted(error)
+        job.spark.sparkContext.cancelAllJobs()
     except Exception as error:
         job.failure = HeadroomError(f"{type(error).__name__}: {first_line(error)}")
         log.error("%s", traceback.format_exc())
@@ -190,13 +199,28 @@ def run_job(job: Job, body: Body, *, announced: bool = True) -> int:
             job.failure = HeadroomError(f"the run could not be recorded: {first_line(error)}")
             code, message = FAILED, str(job.failure)
     seconds = time.monotonic() - clock
-    if code in (FAILED, USAGE):
+    if job.failure:
         last_word(f"{job.name} failed: {message}")
     elif code == PARTIAL:
         last_word(f"{job.name} done, but {message}")
     else:
         log.info("%s: done in %.1f s", job.name, seconds)
     return code
+
+
+def stop_on_signal(number: signal.Signals) -> None:
+    """Lets a scheduler's signal end the job with its row written; a second one ends it at once."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt(number)
+
+    if threading.current_thread() is threading.main_thread() and not is_hosted():
+        signal.signal(number, stop)
+
+
+def _interrupted(error: KeyboardInterrupt) -> Interrupted:
+    return Interrupted(error.args[0] if error.args else signal.SIGINT)
 
 
 def last_word(message: str) -> None:

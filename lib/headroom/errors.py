@@ -1,5 +1,7 @@
 """What can go wrong, by what the person at the terminal can do about it."""
 
+import signal
+
 
 class HeadroomError(Exception):
     """A failure with a message for a person: what went wrong, and what to do. Exit code 1."""
@@ -27,3 +29,11 @@ class TrainingError(HeadroomError):
 
 class ArtifactError(HeadroomError):
     """A model file is missing, was altered, or does not fit the network that reads it."""
+
+
+class Interrupted(HeadroomError):
+    """The run was told to stop by a signal. Exit code 128 + its number, as shells count."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; start it again to go on")
+        self.exit_code = 128 + number
