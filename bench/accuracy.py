@@ -1,0 +1,109 @@
+"""The accuracy of every method, of what was served, and their coverage, on series of your own.
+
+    conf/environment.sh python bench/accuracy.py DATA.parquet HORIZON WINDOWS [--set a.b=value …]
+
+DATA has the columns item_id, timestamp, target. Runs `pipeline --until backtest` once per seed into
+a warehouse of its own and prints a table: mean weighted quantile loss at the levels 0.1 to 0.9,
+median and range over the seeds.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+
+from headroom.config import Spark
+from headroom.schemas import BACKTEST_FORECASTS
+from headroom.series.metrics import coverage, quantile_loss
+from headroom.series.quantiles import at_levels
+from headroom.session import build_session
+from headroom.tables import Tables
+
+ROOT = Path(__file__).parent.parent
+LEVELS = tuple(level / 10 for level in range(1, 10))
+SERVED = "served"
+
+
+def main() -> None:
+    options = parse()
+    with tempfile.TemporaryDirectory() as folder:
+        warehouses = [run(options, seed, f"{folder}/{seed}") for seed in options.seeds]
+        spark = build_session("accuracy", Spark(shuffle_partitions=2))
+        measured = [measure(spark, warehouse) for warehouse in warehouses]
+    print(table(measured, options.data.stem))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("horizon", type=int)
+    parser.add_argument("windows", type=int)
+    parser.add_argument("--freq", default="h")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7])
+    parser.add_argument("--set", action="append", default=[], metavar="a.b=value")
+    return parser.parse_args()
+
+
+def run(options: argparse.Namespace, seed: int, warehouse: str) -> str:
+    """The warehouse of a pipeline that ended with 0 or 3."""
+    settings = [
+        f"warehouse={warehouse}",
+        f"seed={seed}",
+        "source.format=parquet",
+        f"source.path={options.data.absolute()}",
+        f"series.freq={options.freq}",
+        f"forecast.prediction_length={options.horizon}",
+        f"backtest.windows={options.windows}",
+        *options.set,
+    ]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    command = [str(ROOT / "spark-submit.sh"), "pipeline", "--until", "backtest", *arguments]
+    code = subprocess.run(command, check=False).returncode
+    if code not in (0, 3):
+        sys.exit(f"the pipeline ended with exit code {code}")
+    return warehouse
+
+
+def measure(spark: SparkSession, warehouse: str) -> pd.DataFrame:
+    """Loss and coverage by model and of what was served."""
+    rows = Tables(spark, warehouse).read(BACKTEST_FORECASTS).toPandas()
+    served = rows[rows["is_selected"]].assign(model=SERVED)
+    found = {name: _measures(part) for name, part in pd.concat([rows, served]).groupby("model")}
+    return pd.DataFrame(found).T
+
+
+def _measures(rows: pd.DataFrame) -> dict[str, float]:
+    target = rows["target"].to_numpy(dtype=float)[:, None]
+    known = tuple(rows["quantile_levels"].iloc[0])
+    quantiles = np.stack(rows["quantiles"].to_list())[:, None, :]
+    losses = quantile_loss(target, at_levels(quantiles, known, LEVELS), LEVELS)
+    measures = {"wQL": float(np.nansum(losses) / np.nansum(np.abs(target)))}
+    for share in (0.5, 0.8, 0.9, 0.95):
+        band = at_levels(quantiles, known, ((1 - share) / 2, (1 + share) / 2))
+        measures[f"{share:.0%}"] = float(np.nanmean(coverage(target, band[..., 0], band[..., 1])))
+    return measures
+
+
+def table(measured: list[pd.DataFrame], name: str) -> str:
+    """Markdown: median over the seeds, and the range of the loss where there are several."""
+    columns = measured[0].columns
+    lines = [
+        f"| {name} | {' | '.join(columns)} | range of wQL |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
+    for model in measured[0].index:
+        medians = [statistics.median(m.loc[model, column] for m in measured) for column in columns]
+        losses = [m.loc[model, "wQL"] for m in measured]
+        spread = f"{min(losses):.4f} – {max(losses):.4f}" if len(losses) > 1 else "one run"
+        lines.append(f"| {model} | {' | '.join(f'{m:.4f}' for m in medians)} | {spread} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
