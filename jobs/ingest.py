@@ -5,6 +5,7 @@ again change nothing.
 """
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.cli import Job, main
@@ -50,7 +51,8 @@ def read_observations(job: Job, source: Source) -> DataFrame:
 
 def write_refused(job: Job, rows: DataFrame, ingest_id: str, n_refused: int, rows_in: int) -> None:
     """Keeps the refused rows first, so that they can be looked at where they are too many."""
-    refused = build_rejected_rows(rows, ingest_id)
+    # Without any, the source is not read once more.
+    refused = build_rejected_rows(rows.where(F.lit(n_refused > 0)), ingest_id)
     refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
     limit = job.config.limits.max_rejected_rows
     check_refused(refused, n_refused, rows_in, job.config.source, limit)

@@ -5,20 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import features, ingest
 from pyspark.sql import SparkSession
 
 from headroom import columns as c
-from headroom.cli import DONE, FAILED, PARTIAL, Job, run_job
+from headroom.cli import PARTIAL, Job, run_job
 from headroom.config import build_config
+from headroom.errors import DataError
 from headroom.schemas import EVENTS, ITEMS, OBSERVATIONS, QUALITY, SERIES, VOCABULARY
 from headroom.tables import Tables
+from jobs import features, ingest
 
 
-def start(spark: SparkSession, warehouse: str, body: Any, **sections: Any) -> tuple[int, Job]:
+def start(spark: SparkSession, warehouse: str, body: Any, **sections: Any) -> Job:
+    """Runs the job's body alone: a failure is raised, and no run is recorded."""
     config = build_config({"warehouse": warehouse, **sections})
     job = Job("job", config, Tables(spark, warehouse))
-    return run_job(job, body), job
+    body(job)
+    return job
 
 
 def write(tables: Tables, *rows: tuple[str, float, float]) -> None:
@@ -26,7 +29,10 @@ def write(tables: Tables, *rows: tuple[str, float, float]) -> None:
     at = datetime(2025, 1, 6)
     tables.replace(
         tables.spark.createDataFrame(
-            [(item, at + timedelta(hours=hour), value, 1, "i") for item, hour, value in rows],
+            [
+                (item, at + timedelta(hours=hour), float(value), 1, "i")
+                for item, hour, value in rows
+            ],
             OBSERVATIONS.schema,
         ),
         OBSERVATIONS,
@@ -42,18 +48,12 @@ def write(tables: Tables, *rows: tuple[str, float, float]) -> None:
     tables.create(EVENTS)
 
 
-@pytest.fixture
-def last_word(capsys: pytest.CaptureFixture[str]) -> Any:
-    return lambda: capsys.readouterr().err.strip().splitlines()[-1]
-
-
 def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
     spark: SparkSession, warehouse: str, data: Path
 ) -> None:
     source = {"format": "parquet", "path": str(data / "cloud_monitoring.parquet"),
               "dimensions": ["domain"]}  # fmt: skip
-    code, job = start(spark, warehouse, ingest.run, source=source)
-    assert code == DONE
+    job = start(spark, warehouse, ingest.run, source=source)
     assert job.counts == {
         "rows_in": 71_744,
         "refused": 0,
@@ -62,8 +62,9 @@ def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
         "merged": 111,
         "items": 41,
     }
-    code, job = start(spark, warehouse, features.run, source=source)
-    assert (code, job.counts) == (DONE, {"series": 41, "ok": 39, "wrong_frequency": 2})
+    job = start(spark, warehouse, features.run, source=source)
+    assert job.counts == {"series": 41, "ok": 39, "wrong_frequency": 2}
+    assert job.partial == ""
     tables = Tables(spark, warehouse)
     series = {row[c.ITEM_ID]: row for row in tables.read(SERIES).collect()}
     refused = {item: row[c.REASON] for item, row in series.items() if row[c.STATUS] != "ok"}
@@ -91,38 +92,39 @@ def test_a_second_run_changes_nothing(spark: SparkSession, tables: Tables, wareh
         frames = [found.read(table) for table in (SERIES, QUALITY, VOCABULARY)]
         return [sorted(str(r.asDict(recursive=True)) for r in f.collect()) for f in frames]
 
-    assert start(spark, warehouse, features.run)[0] == DONE
+    start(spark, warehouse, features.run)
     first = rows()
-    assert start(spark, warehouse, features.run)[0] == DONE
+    start(spark, warehouse, features.run)
     assert rows() == first
 
 
 def test_too_many_refused_series_end_in_part(
-    spark: SparkSession, tables: Tables, warehouse: str, last_word: Any
+    spark: SparkSession,
+    tables: Tables,
+    warehouse: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     write(tables, *[("a", h, 1) for h in range(30)], *[("days", 24 * d, 1) for d in range(30)])
-    code, job = start(spark, warehouse, features.run)
-    assert (code, job.counts) == (PARTIAL, {"series": 2, "ok": 1, "wrong_frequency": 1})
-    assert last_word() == (
-        "headroom: job done, but 1 of 2 series cannot be forecast, for example days: its typical "
-        "step is 1D, coarser than series.freq=h; set series.freq=1D"
+    job = Job("features", build_config({"warehouse": warehouse}), Tables(spark, warehouse))
+    assert run_job(job, features.run) == PARTIAL
+    assert job.counts == {"series": 2, "ok": 1, "wrong_frequency": 1}
+    assert capsys.readouterr().err.strip().splitlines()[-1] == (
+        "headroom: features done, but 1 of 2 series cannot be forecast, for example days: its "
+        "typical step is 1D, coarser than series.freq=h; set series.freq=1D"
     )
 
 
-def test_no_series_fits(
-    spark: SparkSession, tables: Tables, warehouse: str, last_word: Any
-) -> None:
+def test_no_series_fits(spark: SparkSession, tables: Tables, warehouse: str) -> None:
     write(tables, *[("a", h, 1) for h in range(30)])
-    code, _ = start(spark, warehouse, features.run, series={"freq": "D"})
-    assert code == FAILED
-    assert last_word() == (
-        "headroom: job failed: none of the 1 series has a step to forecast from, for example a: "
-        "its typical step is 1h, finer than series.freq=D; "
-        "set series.finer=aggregate or series.freq=1h"
+    with pytest.raises(DataError) as error:
+        start(spark, warehouse, features.run, series={"freq": "D"})
+    assert str(error.value) == (
+        "none of the 1 series has a step to forecast from, for example a: its typical step is 1h, "
+        "finer than series.freq=D; set series.finer=aggregate or series.freq=1h"
     )
     assert Tables(spark, warehouse).read(SERIES).first()[c.STATUS] == "wrong_frequency"
 
 
-def test_before_ingest(spark: SparkSession, warehouse: str, last_word: Any) -> None:
-    assert start(spark, warehouse, features.run)[0] == FAILED
-    assert "table items does not exist" in last_word()
+def test_before_ingest(spark: SparkSession, warehouse: str) -> None:
+    with pytest.raises(DataError, match="table items does not exist"):
+        start(spark, warehouse, features.run)

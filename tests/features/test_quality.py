@@ -92,6 +92,11 @@ class TestOutliers:
     def test_noise_has_none(self, seed: int) -> None:
         assert not quality.find_outliers(daily(seed), 24).any()
 
+    def test_a_series_of_spikes_has_none(self) -> None:
+        values = daily()
+        values[np.random.default_rng(1).random(N) < 0.2] *= 50
+        assert not quality.find_outliers(values, 24).any()
+
     def test_missing_values_are_none(self) -> None:
         values = daily()
         values[::7] = np.nan

@@ -6,31 +6,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import ingest
 from pyspark.sql import DataFrame, SparkSession
 
 from headroom import columns as c
-from headroom.cli import DONE, FAILED, Job, run_job
+from headroom.cli import FAILED, Job, run_job
 from headroom.config import build_config
-from headroom.schemas import EVENTS, ITEMS, OBSERVATIONS, REJECTED_ROWS, RUNS, TELEMETRY, Table
+from headroom.errors import DataError, HeadroomError, SchemaError
+from headroom.schemas import (
+    CALENDAR,
+    EVENTS,
+    ITEMS,
+    OBSERVATIONS,
+    REJECTED_ROWS,
+    RUNS,
+    TELEMETRY,
+    Table,
+)
 from headroom.tables import Tables
+from jobs import ingest
 
-Ingest = Callable[..., tuple[int, Job]]
+Ingest = Callable[..., Job]
 
 
 @pytest.fixture
-def run(spark: SparkSession, warehouse: str) -> Ingest:
-    def run_once(**source: Any) -> tuple[int, Job]:
-        values = {"warehouse": warehouse, "source": source}
-        job = Job("ingest", build_config(values), Tables(spark, warehouse))
-        return run_job(job, ingest.run), job
+def make_job(spark: SparkSession, warehouse: str) -> Ingest:
+    def make(**source: Any) -> Job:
+        config = build_config({"warehouse": warehouse, "source": source})
+        return Job("ingest", config, Tables(spark, warehouse))
+
+    return make
+
+
+@pytest.fixture
+def run(make_job: Ingest) -> Ingest:
+    """Runs the job's body alone: a failure is raised, and no run is recorded."""
+
+    def run_once(**source: Any) -> Job:
+        job = make_job(**source)
+        ingest.run(job)
+        return job
 
     return run_once
-
-
-@pytest.fixture
-def last_word(capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    return lambda: capsys.readouterr().err.strip().splitlines()[-1]
 
 
 def hourly(n: int, item: str = "a", value: str = "1") -> list[str]:
@@ -63,8 +79,7 @@ def test_every_row_is_accounted_for_and_a_second_run_changes_nothing(
         '{"kind": "launch", "starts_at": "2025-02-01", "scope": {"region": "eu"}}\n' * 30
         + '{"kind": "launch", "starts_at": "whenever"}\n'
     )
-    code, job = run(**source)
-    assert code == DONE
+    job = run(**source)
     assert job.counts == {
         "rows_in": 101,
         "refused": 3,
@@ -87,11 +102,10 @@ def test_every_row_is_accounted_for_and_a_second_run_changes_nothing(
     assert tables.read(EVENTS).count() == 1
     written = (OBSERVATIONS, ITEMS, EVENTS, REJECTED_ROWS)
     before = [content(tables, table) for table in written]
-    code, again = run(**source)
-    assert (code, again.counts, again.fingerprint) == (DONE, job.counts, job.fingerprint)
+    again = run(**source)
+    assert (again.counts, again.fingerprint) == (job.counts, job.fingerprint)
     fresh = Tables(tables.spark, tables.warehouse)
     assert [content(fresh, table) for table in written] == before
-    assert fresh.read(RUNS).count() == 2
 
 
 def test_corrected_rows_take_the_place_of_earlier_ones(
@@ -111,8 +125,8 @@ def test_json_lines_and_a_line_that_is_none(run: Ingest, tables: Tables, tmp_pat
     ]
     path = tmp_path / "rows.json"
     path.write_text("\n".join([*rows, '{"item_id": "a", "times']))
-    code, job = run(format="json", path=str(path))
-    assert (code, job.counts["kept"], job.counts["refused"]) == (DONE, 40, 1)
+    job = run(format="json", path=str(path))
+    assert (job.counts["kept"], job.counts["refused"]) == (40, 1)
     refused = tables.read(REJECTED_ROWS).first()
     assert (refused[c.REASON], refused[c.DETAIL]) == ("malformed", "the line cannot be read")
     assert '{\\"item_id\\": \\"a\\", \\"times' in refused[c.RAW]
@@ -124,41 +138,41 @@ def test_the_simulated_telemetry_and_a_table_are_sources(
     fixed = ("svc", "eu", "team", "T1", "requests", "count", "req/h", "Europe/Berlin", "svc/eu")
     rows = [("svc/eu/requests", f"2025-01-06T{h:02d}:00:00Z", str(h), *fixed) for h in range(3)]
     tables.replace(spark.createDataFrame(rows, TELEMETRY.schema), TELEMETRY)
-    code, job = run(format="simulated")
-    assert (code, job.counts["kept"]) == (FAILED, 3)  # the calendar is not there
+    with pytest.raises(DataError, match="table calendar does not exist"):
+        run(format="simulated")
+    tables.create(CALENDAR)
+    assert run(format="simulated").counts["kept"] == 3
     item = tables.read(ITEMS).first()
     assert item[c.DIMENSIONS] == {"service": "svc", "region": "eu", "team": "team", "tier": "T1"}
     assert (item[c.METRIC], item[c.GROUP_ID]) == ("requests", "svc/eu")
-    code, job = run(format="delta", path=f"{tables.warehouse}/{TELEMETRY.name}")
-    assert (code, job.counts["kept"]) == (DONE, 3)
+    assert run(format="delta", path=f"{tables.warehouse}/{TELEMETRY.name}").counts["kept"] == 3
 
 
 class TestFailures:
-    def test_missing_column(self, run: Ingest, last_word: Any, tmp_path: Path) -> None:
+    """Each a HeadroomError, whose exit code is 1, with a message for a person."""
+
+    def test_missing_column(self, run: Ingest, tmp_path: Path) -> None:
         path = csv(tmp_path / "rows.csv", "a,2025-01-06,1,eu")
-        code, _ = run(format="csv", path=path, columns={"target": "value"})
-        assert code == FAILED
-        assert last_word() == (
-            "headroom: ingest failed: the source has no column 'value', which "
-            "source.columns.target names; it has: item_id, region, target, timestamp"
+        with pytest.raises(SchemaError) as error:
+            run(format="csv", path=path, columns={"target": "value"})
+        assert str(error.value) == (
+            "the source has no column 'value', which source.columns.target names; "
+            "it has: item_id, region, target, timestamp"
         )
+        assert error.value.exit_code == FAILED
 
     @pytest.mark.parametrize("kind", ["csv", "parquet", "json", "delta"])
-    def test_no_file(self, run: Ingest, last_word: Any, tmp_path: Path, kind: str) -> None:
+    def test_no_file(self, run: Ingest, tmp_path: Path, kind: str) -> None:
         path = f"{tmp_path}/nothing"
-        assert run(format=kind, path=path)[0] == FAILED
-        assert last_word().startswith(
-            f"headroom: ingest failed: cannot read source.path {path} as {kind}: "
-        )
+        with pytest.raises(DataError, match=f"cannot read source.path {path} as {kind}: "):
+            run(format=kind, path=path)
 
-    def test_a_file_of_another_kind(self, run: Ingest, last_word: Any, tmp_path: Path) -> None:
+    def test_a_file_of_another_kind(self, run: Ingest, tmp_path: Path) -> None:
         path = csv(tmp_path / "rows.csv", *hourly(3))
-        assert run(format="parquet", path=path)[0] == FAILED
-        assert f"cannot read source.path {path} as parquet" in last_word()
+        with pytest.raises(DataError, match=f"cannot read source.path {path} as parquet: "):
+            run(format="parquet", path=path)
 
-    def test_a_damaged_file(
-        self, run: Ingest, last_word: Any, tmp_path: Path, spark: SparkSession
-    ) -> None:
+    def test_a_damaged_file(self, run: Ingest, tmp_path: Path, spark: SparkSession) -> None:
         rows = [(str(i), f"2025-01-06T{i % 24:02d}:00:00Z", float(i)) for i in range(5_000)]
         frame = spark.createDataFrame(rows, "item_id string, timestamp string, target double")
         frame.coalesce(1).write.parquet(f"{tmp_path}/rows")
@@ -168,25 +182,29 @@ class TestFailures:
         part.write_bytes(blob)
         for check in (tmp_path / "rows").glob(".*.crc"):
             check.unlink()
-        assert run(format="parquet", path=f"{tmp_path}/rows")[0] == FAILED
-        assert f"cannot read source.path {tmp_path}/rows as parquet" in last_word()
+        with pytest.raises(DataError, match=f"cannot read source.path {tmp_path}/rows as parquet"):
+            run(format="parquet", path=f"{tmp_path}/rows")
 
-    def test_an_empty_source(
-        self, run: Ingest, last_word: Any, tmp_path: Path, tables: Tables
-    ) -> None:
-        assert run(format="csv", path=csv(tmp_path / "rows.csv"))[0] == FAILED
-        assert "the source holds no rows" in last_word()
-        assert not tables.exists(OBSERVATIONS)
+    def test_an_empty_source(self, run: Ingest, tmp_path: Path, tables: Tables) -> None:
+        with pytest.raises(DataError, match="the source holds no rows"):
+            run(format="csv", path=csv(tmp_path / "rows.csv"))
         path = csv(tmp_path / "rows.csv", *hourly(3))
-        assert run(format="csv", path=path, where={"region": ["asia"]})[0] == FAILED
-        assert "the source holds no rows (after source.where)" in last_word()
+        with pytest.raises(DataError, match=r"holds no rows \(after source.where\)"):
+            run(format="csv", path=path, where={"region": ["asia"]})
+        assert not tables.exists(OBSERVATIONS)
+        assert not tables.exists(REJECTED_ROWS)
 
     def test_a_target_that_is_no_number(
-        self, run: Ingest, last_word: Any, tmp_path: Path, tables: Tables
+        self,
+        make_job: Ingest,
+        tmp_path: Path,
+        tables: Tables,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
         path = csv(tmp_path / "rows.csv", *hourly(3))
-        assert run(format="csv", path=path, columns={"target": "region"})[0] == FAILED
-        assert last_word() == (
+        job = make_job(format="csv", path=path, columns={"target": "region"})
+        assert run_job(job, ingest.run) == FAILED
+        assert capsys.readouterr().err.strip().splitlines()[-1] == (
             "headroom: ingest failed: 3 of 3 rows were refused, more than "
             "limits.max_rejected_rows=0.05 allows; 3 of them for bad_target, for example: column "
             "'region', target 'eu' is no number; name a numeric column in source.columns.target. "
@@ -196,6 +214,6 @@ class TestFailures:
         assert not tables.exists(OBSERVATIONS)
         assert tables.read(RUNS).first()[c.STATUS] == "failed"
 
-    def test_a_name_of_a_table_that_is_no_name(self, run: Ingest, last_word: Any) -> None:
-        assert run(format="table", path="x; DROP TABLE y")[0] == FAILED
-        assert "'x; DROP TABLE y' is no table name" in last_word()
+    def test_a_name_of_a_table_that_is_no_name(self, run: Ingest) -> None:
+        with pytest.raises(HeadroomError, match="'x; DROP TABLE y' is no table name"):
+            run(format="table", path="x; DROP TABLE y")

@@ -21,6 +21,7 @@ _FLAT_STEPS = 24
 _FLAT_OTHERWISE = 0.2  # share of repeated values elsewhere, at most
 
 _OUTLIER_Z = 10.0
+_OUTLIER_SHARE = 0.05  # more of them are how the series is
 _OUTLIER_VALUES = 24  # fewer residuals have no scale
 _MAD_TO_DEVIATION = 1.4826  # of normal residuals
 
@@ -71,7 +72,7 @@ def find_flat_line(values: Floats, kind: str, season: int) -> Mask:
 
 def find_outliers(values: Floats, season: int) -> Mask:
     """True where a value is far from the median of the same phase in the two seasons before and
-    after: more than ten robust standard deviations of these differences."""
+    after: more than ten robust standard deviations of these differences, and that rarely."""
     neighbours = [_shifted(values, k * season) for k in (-2, -1, 1, 2)]
     stacked = np.vstack(neighbours) if len(values) else np.empty((4, 0))
     enough = np.isfinite(stacked).sum(axis=0) >= 2
@@ -83,9 +84,9 @@ def find_outliers(values: Floats, season: int) -> Mask:
         return np.zeros(len(values), dtype=bool)
     middle = np.median(seen)
     deviation = _MAD_TO_DEVIATION * np.median(np.abs(seen - middle))
-    if deviation <= 0:
-        return np.zeros(len(values), dtype=bool)
-    return np.nan_to_num(np.abs(residuals - middle)) > _OUTLIER_Z * deviation
+    far = np.nan_to_num(np.abs(residuals - middle)) > _OUTLIER_Z * deviation
+    is_rare = deviation > 0 and far.sum() <= _OUTLIER_SHARE * len(seen)
+    return far if is_rare else np.zeros(len(values), dtype=bool)
 
 
 def _shifted(values: Floats, steps: int) -> Floats:
