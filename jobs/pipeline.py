@@ -38,8 +38,7 @@ def pipeline(config: Config, arguments: Sequence[str], options: argparse.Namespa
             if step.failure:
                 raise step.failure
             job.partial = job.partial or step.partial
-        if names[-1] == "report":
-            print(report.summary(job))
+            job.closing = step.closing
 
     names = jobs_until(options.until, config)
     return run_alone("pipeline", config, run, arguments)

@@ -1,16 +1,17 @@
 """One HTML page with pictures: what to do, the forecasts, their accuracy, the data, the making.
 
 Reads what the other jobs have written so far; a section whose job has not run says so. Writes one
-self-contained file to report.path, which opens from disk without a network.
+self-contained file to report.path, which opens from disk without a network, and ends with a
+summary on stdout.
 """
 
 import sys
 
 from headroom import schemas as s
 from headroom.cli import Job, code_version, main
-from headroom.report.gather import Frames, gather_facts, gather_headline
+from headroom.report.gather import Frames, gather_facts
 from headroom.report.page import render_page
-from headroom.report.summary import summary as summary_of
+from headroom.report.summary import summary
 from headroom.storage import write_bytes
 
 INPUTS = (
@@ -24,12 +25,7 @@ def run(job: Job) -> None:
     page = render_page(facts).encode()
     write_bytes(job.config.report_path, page)
     job.count(series_drawn=len(facts.pictures), bytes=len(page))
-
-
-def summary(job: Job) -> str:
-    """What a pipeline prints at its end, in colour where a person watches."""
-    facts = gather_headline(frames(job), job.config, code_version())
-    return summary_of(facts, job.config.report_path, colour=sys.stdout.isatty())
+    job.closing = summary(facts, job.config.report_path, colour=sys.stdout.isatty())
 
 
 def frames(job: Job) -> Frames:

@@ -44,6 +44,7 @@ class Job:
     partial: str = ""  # why the run ends with exit code 3
     fingerprint: str = ""  # of what lies outside the tables
     failure: HeadroomError | None = None
+    closing: str = ""  # what a person reads on stdout when all is done
 
     @property
     def spark(self) -> SparkSession:
@@ -156,10 +157,14 @@ def run_alone(name: str, config: Config, body: Body, arguments: Sequence[str]) -
     """One job in a session of its own. Returns the exit code."""
     stop_on_signal(signal.SIGTERM)
     spark = build_session(f"headroom-{name}", config.spark)
+    job = Job(name, config, Tables(spark, config.warehouse), arguments)
     try:
-        return run_job(Job(name, config, Tables(spark, config.warehouse), arguments), body)
+        code = run_job(job, body)
     finally:
         end_session(spark)
+    if job.closing and not job.failure:
+        print(job.closing, flush=True)
+    return code
 
 
 def run_job(job: Job, body: Body, *, announced: bool = True) -> int:

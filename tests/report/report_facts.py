@@ -18,7 +18,6 @@ from headroom.report.facts import (
     ModelFacts,
     Picture,
     Recommendations,
-    Refusals,
     RunFacts,
     Score,
     Slice,
@@ -269,7 +268,7 @@ def make_facts(n_pictures: int = 24, n_advice: int = 12, **changes: object) -> F
         "recommendations": make_recommendations(n_advice),
         "pictures": tuple(make_picture(k) for k in range(n_pictures)),
         "issues": make_issues(),
-        "refusals": make_refusals(),
+        "rejected": make_rejected(),
         "model": make_model(),
         "runs": tuple(make_run(k, job) for k, job in enumerate(jobs)),
     }
@@ -286,7 +285,11 @@ def make_fleet() -> Fleet:
         prediction_length=48,
         first_at=NOW - timedelta(days=63),
         last_at=NOW - HOUR,
-        statuses=(Tally("ok", 250), Tally("short_history", 1), Tally("constant", 1)),
+        statuses=(
+            Tally("ok", 250),
+            Tally("short_history", 1, "search/ap-south/cost", "5 of at least 8 steps observed"),
+            Tally("constant", 1, "catalogue/eu-west/cost", "all values are 3"),
+        ),
         metrics=tuple(Tally(name, 36) for name in METRICS),
         methods=(Tally("lstm", 160), Tally("log_ar", 90)),
     )
@@ -311,16 +314,10 @@ def make_recommendations(n_advice: int) -> Recommendations:
     )
 
 
-def make_refusals() -> Refusals:
-    """One series and twelve rows."""
-    short = "5 of at least 8 steps observed"
+def make_rejected() -> tuple[Tally, ...]:
+    """Twelve rows."""
     raw = '{"item_id": "search/eu-west/cost", "timestamp": "2025-13-01"}'
-    unread = "the timestamp 2025-13-01 cannot be read"
-    return Refusals(
-        series=(Tally("short_history", 1, "search/ap-south/cost", short),),
-        forecasts=(),
-        rows=(Tally("bad_timestamp", 12, raw, unread),),
-    )
+    return (Tally("bad_timestamp", 12, raw, "the timestamp 2025-13-01 cannot be read"),)
 
 
 def make_issues() -> tuple[Issue, ...]:

@@ -14,7 +14,7 @@ from headroom.config import Config, build_config
 from headroom.report.accuracy import gather_accuracy
 from headroom.report.advice import gather_recommendations, read_evidence
 from headroom.report.facts import Accuracy, Facts
-from headroom.report.fleet import TOP, gather_fleet, gather_issues, gather_refusals
+from headroom.report.fleet import TOP, gather_fleet, gather_issues, gather_rejected
 from headroom.report.gather import gather_facts
 from headroom.report.making import EPOCHS, gather_model, gather_runs
 from headroom.report.page import render_page
@@ -142,9 +142,7 @@ def test_the_fleet_counts_series_forecasts_and_stale_items(
     assert (fleet.first_at, fleet.last_at) == (NOW - 60 * HOUR, NOW - HOUR)
     assert [(tally.label, tally.n) for tally in fleet.statuses] == [("ok", 3), ("short_history", 1)]
     assert [(tally.label, tally.n) for tally in fleet.methods] == [("lstm", 2)]
-    refusals = gather_refusals(frames)
-    assert refusals is not None
-    for rows in (refusals.series, refusals.forecasts):
+    for rows in (fleet.unfit, fleet.unserved):
         assert [(t.label, t.n, t.example, t.detail) for t in rows] == [
             ("short_history", 1, "c/cpu", "3 steps")
         ]
@@ -164,9 +162,9 @@ def test_rejected_rows_are_summed_by_reason(spark: SparkSession) -> None:
         {c.INGEST_ID: "i", c.RAW: raw, c.REASON: reason, c.DETAIL: "why", c.N_ROWS: n}
         for raw, reason, n in (("b", "bad_target", 3), ("a", "bad_target", 2), ("c", "no_item", 1))
     ]
-    refusals = gather_refusals({"rejected_rows": frame(spark, s.REJECTED_ROWS, *rows)})
-    assert refusals is not None
-    assert [(t.label, t.n, t.example) for t in refusals.rows] == [
+    rejected = gather_rejected({"rejected_rows": frame(spark, s.REJECTED_ROWS, *rows)})
+    assert rejected is not None
+    assert [(t.label, t.n, t.example) for t in rejected] == [
         ("bad_target", 5, "a"), ("no_item", 1, "c"),
     ]  # fmt: skip
 
@@ -176,9 +174,9 @@ def test_however_many_reasons_there_are_the_most_frequent_are_told(spark: SparkS
         {c.INGEST_ID: "i", c.RAW: "x", c.REASON: f"reason_{k:02}", c.N_ROWS: k + 1}
         for k in range(40)
     ]
-    refusals = gather_refusals({"rejected_rows": frame(spark, s.REJECTED_ROWS, *rows)})
-    assert refusals is not None
-    assert [tally.n for tally in refusals.rows] == list(range(40, 40 - TOP, -1))
+    rejected = gather_rejected({"rejected_rows": frame(spark, s.REJECTED_ROWS, *rows)})
+    assert rejected is not None
+    assert [tally.n for tally in rejected] == list(range(40, 40 - TOP, -1))
 
 
 def test_issues_name_the_worst_items(spark: SparkSession) -> None:

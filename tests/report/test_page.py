@@ -1,13 +1,14 @@
 """The page: whole, self-contained, escaped, and honest about what is not there yet."""
 
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
 import pytest
-from report_facts import make_advice, make_facts, make_picture
+from report_facts import make_advice, make_facts, make_fleet, make_picture
 
-from headroom.report.facts import Facts, Recommendations, Refusals
+from headroom.report.facts import Facts, Recommendations, Tally
 from headroom.report.page import figures, render_page
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -107,9 +108,10 @@ def test_sections_say_what_has_not_run() -> None:
 
 
 def test_clean_data_is_told_as_such() -> None:
-    page = render_page(make_facts(issues=(), refusals=Refusals((), (), ())))
+    fleet = replace(make_fleet(), statuses=(Tally("ok", 250),))
+    page = render_page(make_facts(issues=(), rejected=(), fleet=fleet))
     assert "No issue was found in any series." in page
-    assert "Nothing: every row was taken and every series is forecast." in page
+    assert "Nothing: every row was taken and every series is fit to be forecast." in page
 
 
 def test_the_sections_show_their_facts() -> None:

@@ -26,6 +26,5 @@ def test_the_job_replaces_one_file(
     assert job.counts == {"series_drawn": 2, "bytes": len(page.encode())}
     assert "a/cpu" in page
     assert "No backtest has run yet" in page
-    text = report.summary(job)
-    assert text.splitlines()[-1].strip() == str(path)
-    assert "2 hourly series, 31 October 2025 to 2 November 2025." in text
+    assert job.closing.splitlines()[-1].strip() == str(path)
+    assert "2 hourly series, 31 October 2025 to 2 November 2025." in job.closing

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from headroom import columns as c
 from headroom import schemas as s
 from headroom.report.facts import Advice, Recommendations, TypeTotal
-from headroom.report.fleet import TOP, epoch, tally
+from headroom.report.fleet import TOP, as_tally, epoch, first_of
 from headroom.report.numerals import from_epoch, words
 
 RECOMMENDED = "recommended"
@@ -26,28 +26,39 @@ def gather_recommendations(frames: Mapping[str, DataFrame], n_top: int) -> Recom
         return None
     as_of = stored.agg(F.max(epoch(c.AS_OF)).alias(c.AS_OF)).first()[c.AS_OF]
     latest = stored.where(epoch(c.AS_OF).eqNullSafe(F.lit(as_of)))
-    made = latest.where(F.col(c.OUTCOME) == RECOMMENDED)
-    left = latest.where(F.col(c.OUTCOME) != RECOMMENDED)
-    reason = F.concat_ws(": ", F.col(c.REC_TYPE), F.col(c.OUTCOME))
-    totals = _totals(made)
+    counted = _counted(latest)
+    totals = tuple(
+        TypeTotal(row[c.REC_TYPE], row["n"], row[c.VALUE] or 0.0)
+        for row in counted
+        if row[c.OUTCOME] == RECOMMENDED
+    )
+    left = tuple(
+        as_tally(f"{row[c.REC_TYPE]}: {row[c.OUTCOME]}", row["n"], row["example"])
+        for row in counted
+        if row[c.OUTCOME] != RECOMMENDED
+    )
     return Recommendations(
         as_of=from_epoch(as_of),
         n=sum(total.n for total in totals),
-        totals=totals,
-        top=_top(made, n_top),
-        left=tally(left, reason, c.GROUP_ID, c.SUMMARY),
+        totals=tuple(sorted(totals, key=lambda total: (-total.value, total.rec_type))),
+        top=_top(latest.where(F.col(c.OUTCOME) == RECOMMENDED), n_top),
+        left=left[:TOP],
     )
 
 
-def _totals(made: DataFrame) -> tuple[TypeTotal, ...]:
-    rows = (
-        made.groupBy(c.REC_TYPE)
-        .agg(F.count(F.lit(1)).alias("n"), F.sum(c.VALUE).alias(c.VALUE))
-        .orderBy(F.desc_nulls_last(c.VALUE), c.REC_TYPE)
-        .limit(TOP)
+def _counted(latest: DataFrame) -> list[Row]:
+    """Cases by type and outcome, which are few, with their value and an example."""
+    return (
+        latest.groupBy(c.REC_TYPE, c.OUTCOME)
+        .agg(
+            F.count(F.lit(1)).alias("n"),
+            F.sum(c.VALUE).alias(c.VALUE),
+            first_of(c.GROUP_ID, c.SUMMARY).alias("example"),
+        )
+        .orderBy(F.desc("n"), c.REC_TYPE, c.OUTCOME)
+        .limit(8 * TOP)
         .collect()
     )
-    return tuple(TypeTotal(row[c.REC_TYPE], row["n"], row[c.VALUE] or 0.0) for row in rows)
 
 
 def _top(made: DataFrame, n_top: int) -> tuple[Advice, ...]:

@@ -33,6 +33,12 @@ class Fleet:
     statuses: tuple[Tally, ...] = ()
     metrics: tuple[Tally, ...] = ()
     methods: tuple[Tally, ...] = ()  # what serves the forecasts
+    unserved: tuple[Tally, ...] = ()  # series without a forecast, by status
+
+    @property
+    def unfit(self) -> tuple[Tally, ...]:
+        """Series not fit to be forecast, by status."""
+        return tuple(tally for tally in self.statuses if tally.label != "ok")
 
 
 @dataclass(frozen=True)
@@ -186,15 +192,6 @@ class Issue:
 
 
 @dataclass(frozen=True)
-class Refusals:
-    """What got no forecast, and rows that were not taken, with the reason."""
-
-    series: tuple[Tally, ...]
-    forecasts: tuple[Tally, ...]
-    rows: tuple[Tally, ...]
-
-
-@dataclass(frozen=True)
 class Loss:
     """Training loss of one member of the ensemble, by epoch."""
 
@@ -248,6 +245,6 @@ class Facts:
     recommendations: Recommendations | None
     pictures: tuple[Picture, ...] = ()
     issues: tuple[Issue, ...] | None = None
-    refusals: Refusals | None = None
+    rejected: tuple[Tally, ...] | None = None  # rows of the source
     model: ModelFacts | None = None
     runs: tuple[RunFacts, ...] = ()

@@ -2,21 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom import schemas as s
 from headroom.config import Config
 from headroom.freq import DAY, parse_freq
-from headroom.report.facts import Fleet, Issue, Refusals, Tally, WorstItem
+from headroom.report.facts import Fleet, Issue, Tally, WorstItem
 from headroom.report.numerals import from_epoch
 
 OK = "ok"
 TOP = 15  # labels of a tally
 WORST = 3  # items named beside an issue
+LONGEST = 300  # characters of an example
 
-_N, _EXAMPLE, _DETAIL, _LABEL, _RANK = "n", "example", "detail", "label", "rank"
+_N, _EXAMPLE, _RANK, _SET = "n", "example", "rank", "set"
+_BY_BOTH, _BY_STATUS, _BY_METRIC, _WHOLE = range(4)  # grouping_id of (status, metric)
 
 
 def epoch(column: str) -> Column:
@@ -24,32 +26,15 @@ def epoch(column: str) -> Column:
     return F.col(column).cast("double")
 
 
-def tally(
-    frame: DataFrame, label: Column, example: str | None = None, detail: str | None = None
-) -> tuple[Tally, ...]:
-    """Rows by label, most frequent first, each with its alphabetically first example."""
-    first = F.min(F.struct(F.col(example), F.col(detail or example))) if example else F.lit(None)
-    rows = (
-        frame.groupBy(label.alias(_LABEL))
-        .agg(F.count(F.lit(1)).alias(_N), first.alias(_EXAMPLE))
-        .orderBy(F.desc(_N), _LABEL)
-        .limit(TOP)
-        .collect()
-    )
-    return tuple(_tally(row[_LABEL], row[_N], row[_EXAMPLE]) for row in rows)
+def first_of(*columns: str) -> Column:
+    """The alphabetically first of the rows' values in these columns, as an example."""
+    return F.min(F.struct(*[F.substring(name, 1, LONGEST).alias(name) for name in columns]))
 
 
-def _tally(label: object, n: int, example: Sequence[object] | None) -> Tally:
+def as_tally(label: object, n: int, example: Sequence[object] | None = None) -> Tally:
+    """A row of counts as a fact."""
     named, detail = example or ("", "")
     return Tally(str(label or "not given"), n, str(named or ""), str(detail or ""))
-
-
-def to_served(forecasts: DataFrame) -> DataFrame:
-    """One row per item: status, method and reason of its latest forecast, refused ones too."""
-    fields = F.struct(c.FORECAST_START, c.STATUS, c.METHOD, c.REASON)
-    latest = F.max(fields).alias("latest")
-    first_steps = forecasts.where(F.col(c.STEP) <= 1)
-    return first_steps.groupBy(c.ITEM_ID).agg(latest).select(c.ITEM_ID, "latest.*")
 
 
 def gather_fleet(frames: Mapping[str, DataFrame], config: Config) -> Fleet | None:
@@ -57,38 +42,78 @@ def gather_fleet(frames: Mapping[str, DataFrame], config: Config) -> Fleet | Non
     series, forecasts = frames.get(s.SERIES.name), frames.get(s.FORECASTS.name)
     if series is None:
         return None
-    served = None if forecasts is None else to_served(forecasts).where(F.col(c.STATUS) == OK)
-    first, last, n_stale = _span(series, config)
-    methods = () if served is None else tally(served, F.col(c.METHOD))
-    statuses = tally(series, F.col(c.STATUS))
+    totals = _totals(series, config)
+    served = [] if forecasts is None else _served(forecasts)
+    methods = [as_tally(row[c.METHOD], row[_N]) for row in served if row[c.STATUS] == OK]
+    empty = Row(**{_N: 0, c.FIRST_SEEN: None, c.LAST_SEEN: None})
+    whole = next((row for row in totals if row[_SET] == _WHOLE), empty)
+    last = whole[c.LAST_SEEN]
     return Fleet(
-        n_series=sum(status.n for status in statuses),
+        n_series=whole[_N],
         n_forecast=sum(method.n for method in methods),
-        n_stale=n_stale,
+        n_stale=0 if last is None else _n_stale(series, last, config),
         freq=config.series.freq,
         prediction_length=config.forecast.prediction_length,
-        first_at=from_epoch(first),
+        first_at=from_epoch(whole[c.FIRST_SEEN]),
         last_at=from_epoch(last),
-        statuses=statuses,
-        metrics=tally(series, F.col(c.METRIC)),
-        methods=methods,
+        statuses=tuple(
+            as_tally(row[c.STATUS], row[_N], row[_EXAMPLE])
+            for row in totals
+            if row[_SET] == _BY_STATUS
+        ),
+        metrics=tuple(
+            as_tally(row[c.METRIC], row[_N]) for row in totals if row[_SET] == _BY_METRIC
+        )[:TOP],
+        methods=tuple(methods),
+        unserved=tuple(
+            as_tally(row[c.STATUS], row[_N], row[_EXAMPLE]) for row in served if row[c.STATUS] != OK
+        ),
     )
 
 
-def _span(series: DataFrame, config: Config) -> tuple[float | None, float | None, int]:
-    """First and last observed step in seconds since 1970, and how many series end a day and a
-    step earlier."""
-    seen = series.where(F.col(c.STATUS) == OK).select(
-        epoch(c.START).alias(c.FIRST_SEEN), _last_observed(config).alias(c.LAST_SEEN)
+def _totals(series: DataFrame, config: Config) -> list[Row]:
+    """Series in all, by status and by metric, in one pass; statuses are few."""
+    is_ok = F.col(c.STATUS) == OK
+    return (
+        series.withColumn(c.LAST_SEEN, F.when(is_ok, _last_observed(config)))
+        .withColumn(c.FIRST_SEEN, F.when(is_ok, epoch(c.START)))
+        .cube(c.STATUS, c.METRIC)
+        .agg(
+            F.grouping_id().alias(_SET),
+            F.count(F.lit(1)).alias(_N),
+            F.min(c.FIRST_SEEN).alias(c.FIRST_SEEN),
+            F.max(c.LAST_SEEN).alias(c.LAST_SEEN),
+            first_of(c.ITEM_ID, c.REASON).alias(_EXAMPLE),
+        )
+        .where(F.col(_SET) != _BY_BOTH)
+        .orderBy(F.desc(_SET), F.desc(_N), c.STATUS, c.METRIC)
+        .limit(4 * TOP)
+        .collect()
     )
-    ends = seen.agg(
-        F.min(c.FIRST_SEEN).alias(c.FIRST_SEEN), F.max(c.LAST_SEEN).alias(c.LAST_SEEN)
-    ).first()
-    if ends is None or ends[c.LAST_SEEN] is None:
-        return None, None, 0
+
+
+def _served(forecasts: DataFrame) -> list[Row]:
+    """Items by status and method of their latest forecast, refused ones too."""
+    fields = F.struct(c.FORECAST_START, c.STATUS, c.METHOD, c.REASON)
+    latest = F.max(fields).alias("latest")
+    first_steps = forecasts.where(F.col(c.STEP) <= 1)
+    return (
+        first_steps.groupBy(c.ITEM_ID)
+        .agg(latest)
+        .select(c.ITEM_ID, "latest.*")
+        .groupBy(c.STATUS, F.when(F.col(c.STATUS) == OK, F.col(c.METHOD)).alias(c.METHOD))
+        .agg(F.count(F.lit(1)).alias(_N), first_of(c.ITEM_ID, c.REASON).alias(_EXAMPLE))
+        .orderBy(F.desc(_N), c.STATUS, c.METHOD)
+        .limit(2 * TOP)
+        .collect()
+    )
+
+
+def _n_stale(series: DataFrame, last: float, config: Config) -> int:
+    """Series that end more than a day and a step before the freshest one."""
     grace = DAY + parse_freq(config.series.freq).seconds
-    n_stale = seen.where(F.col(c.LAST_SEEN) < ends[c.LAST_SEEN] - grace).count()
-    return ends[c.FIRST_SEEN], ends[c.LAST_SEEN], n_stale
+    ends = series.where(F.col(c.STATUS) == OK).select(_last_observed(config).alias(c.LAST_SEEN))
+    return ends.where(F.col(c.LAST_SEEN) < last - grace).count()
 
 
 def _last_observed(config: Config) -> Column:
@@ -138,35 +163,16 @@ def gather_issues(frames: Mapping[str, DataFrame]) -> tuple[Issue, ...] | None:
     )
 
 
-def gather_refusals(frames: Mapping[str, DataFrame]) -> Refusals | None:
-    """Series, forecasts and rows refused, by reason; None before anything was read."""
-    series, forecasts = frames.get(s.SERIES.name), frames.get(s.FORECASTS.name)
+def gather_rejected(frames: Mapping[str, DataFrame]) -> tuple[Tally, ...] | None:
+    """Rows of the source that were refused, by reason; None before anything was read."""
     rejected = frames.get(s.REJECTED_ROWS.name)
-    if series is None and rejected is None:
+    if rejected is None:
         return None
-    return Refusals(
-        series=() if series is None else _refused(series),
-        forecasts=() if forecasts is None else _refused(to_served(forecasts)),
-        rows=() if rejected is None else _rejected(rejected),
-    )
-
-
-def _refused(frame: DataFrame) -> tuple[Tally, ...]:
-    refused = frame.where(~F.col(c.STATUS).eqNullSafe(OK))
-    return tally(refused, F.col(c.STATUS), c.ITEM_ID, c.REASON)
-
-
-def _rejected(rejected: DataFrame) -> tuple[Tally, ...]:
     rows = (
         rejected.groupBy(c.REASON)
-        .agg(
-            F.sum(c.N_ROWS).alias(_N),
-            F.min(F.struct(F.substring(c.RAW, 1, 300), F.substring(c.DETAIL, 1, 300))).alias(
-                _EXAMPLE
-            ),
-        )
+        .agg(F.sum(c.N_ROWS).alias(_N), first_of(c.RAW, c.DETAIL).alias(_EXAMPLE))
         .orderBy(F.desc(_N), c.REASON)
         .limit(TOP)
         .collect()
     )
-    return tuple(_tally(row[c.REASON], row[_N], row[_EXAMPLE]) for row in rows)
+    return tuple(as_tally(row[c.REASON], row[_N], row[_EXAMPLE]) for row in rows)

@@ -1,6 +1,6 @@
 """How it was made: the network, its training, and the latest run of every job."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
@@ -16,7 +16,7 @@ JOBS = 20
 MEMBERS = 20
 EPOCHS = 200  # points of a training curve
 
-_STRIDE, _BACK = "stride", "back"
+_MEMBER, _STRIDE, _BACK, _N_RANKS = "member", "stride", "back", "n_ranks"
 
 
 def gather_model(frames: Mapping[str, DataFrame]) -> ModelFacts | None:
@@ -30,7 +30,8 @@ def gather_model(frames: Mapping[str, DataFrame]) -> ModelFacts | None:
         return None
     log = frames.get(s.TRAINING_LOG.name)
     mine = None if log is None else log.where(F.col(c.MODEL_VERSION) == model[c.MODEL_VERSION])
-    speed = None if mine is None else _speed(mine)
+    rows = [] if mine is None else _epochs(mine)
+    last = {row[_MEMBER]: row for row in rows}.values()  # each holds the totals of its member
     return ModelFacts(
         version=model[c.MODEL_VERSION],
         stage=model[c.STAGE] or "",
@@ -39,44 +40,44 @@ def gather_model(frames: Mapping[str, DataFrame]) -> ModelFacts | None:
         sha256=model[c.SHA256] or "",
         inputs=dict(model[c.INPUTS] or {}),
         metrics={k: v for k, v in (model[c.METRICS] or {}).items() if v is not None},
-        curves=() if mine is None else _curves(mine),
-        n_ranks=speed["n_ranks"] if speed else 0,
-        seconds=speed[c.SECONDS] if speed else None,
-        windows_per_second=speed[c.WINDOWS_PER_SECOND] if speed else None,
+        curves=_curves(rows),
+        n_ranks=max((row[_N_RANKS] for row in last), default=0),
+        seconds=sum(row[c.SECONDS] or 0.0 for row in last) if last else None,
+        windows_per_second=(
+            sum(row[c.WINDOWS_PER_SECOND] or 0.0 for row in last) / len(last) if last else None
+        ),
     )
 
 
-def _speed(log: DataFrame) -> Row | None:
-    by_rank = log.groupBy(c.RANK).agg(
-        F.sum(c.SECONDS).alias(c.SECONDS), F.avg(c.WINDOWS_PER_SECOND).alias(c.WINDOWS_PER_SECOND)
-    )
-    return by_rank.agg(
-        F.count(F.lit(1)).alias("n_ranks"),
+def _epochs(log: DataFrame) -> list[Row]:
+    """Mean loss over ranks by member and epoch, thinned to at most `EPOCHS` rows a member; with
+    the member's seconds in all and its windows a second over all ranks."""
+    whole = Window.partitionBy(_MEMBER)
+    by_epoch = log.groupBy(_MEMBER, c.EPOCH).agg(
+        F.avg(c.LOSS).alias(c.LOSS),
         F.max(c.SECONDS).alias(c.SECONDS),
         F.sum(c.WINDOWS_PER_SECOND).alias(c.WINDOWS_PER_SECOND),
-    ).first()
-
-
-def _curves(log: DataFrame) -> tuple[Loss, ...]:
-    """Mean loss over ranks by member and epoch, thinned to at most `EPOCHS` points."""
-    whole = Window.partitionBy("member")
-    order = whole.orderBy(F.desc(c.EPOCH))
-    rows = (
-        log.groupBy("member", c.EPOCH)
-        .agg(F.avg(c.LOSS).alias(c.LOSS))
-        .where((F.col("member") < MEMBERS) & ~F.isnan(c.LOSS))
+        F.count(F.lit(1)).alias(_N_RANKS),
+    )
+    return (
+        by_epoch.where((F.col(_MEMBER) < MEMBERS) & ~F.isnan(c.LOSS))
+        .withColumn(c.SECONDS, F.sum(c.SECONDS).over(whole))
+        .withColumn(c.WINDOWS_PER_SECOND, F.avg(c.WINDOWS_PER_SECOND).over(whole))
         .withColumn(_STRIDE, F.ceil(F.count(F.lit(1)).over(whole) / EPOCHS))
-        .withColumn(_BACK, F.row_number().over(order) - 1)
+        .withColumn(_BACK, F.row_number().over(whole.orderBy(F.desc(c.EPOCH))) - 1)
         .where(F.col(_BACK) % F.col(_STRIDE) == 0)
-        .orderBy("member", c.EPOCH)
+        .orderBy(_MEMBER, c.EPOCH)
         .collect()
     )
-    members = sorted({row["member"] for row in rows})
+
+
+def _curves(rows: Sequence[Row]) -> tuple[Loss, ...]:
+    members = sorted({row[_MEMBER] for row in rows})
     return tuple(
         Loss(
             member,
-            tuple(row[c.EPOCH] for row in rows if row["member"] == member),
-            tuple(row[c.LOSS] for row in rows if row["member"] == member),
+            tuple(row[c.EPOCH] for row in rows if row[_MEMBER] == member),
+            tuple(row[c.LOSS] for row in rows if row[_MEMBER] == member),
         )
         for member in members
     )

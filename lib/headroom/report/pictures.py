@@ -80,9 +80,10 @@ def _with_results(series: DataFrame, backtests: DataFrame | None) -> DataFrame:
 def choose(judged: DataFrame, advice: Sequence[Advice], n: int) -> dict[str, str]:
     """Items to draw, in order, each with the reason: at most `n`."""
     chosen = dict(list(_behind(judged, advice).items())[: max(n // 2, 1)])
-    _add(chosen, _largest(judged, n), n - (n - len(chosen)) // 2)
+    largest = _largest(judged, 2 * n)
+    _add(chosen, largest, n - (n - len(chosen)) // 2)
     _add(chosen, _hardest(judged, n), n)
-    _add(chosen, _largest(judged, 2 * n), n)  # where few were hard to forecast
+    _add(chosen, largest, n)  # where few were hard to forecast
     return chosen
 
 

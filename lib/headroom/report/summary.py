@@ -81,7 +81,6 @@ def _fleet(fleet: Fleet | None) -> Iterator[str]:
 
 def fleet_sentences(fleet: Fleet) -> list[str]:
     """The fleet in one or two sentences: how many series, how far ahead, how many refused."""
-    refused = [status for status in fleet.statuses if status.label != "ok"]
     n_metrics = len(fleet.metrics)
     metrics = f" of {n_metrics} metrics" if 1 < n_metrics < TOP else ""  # TOP: there may be more
     span = f", {day(fleet.first_at)} to {day(fleet.last_at)}" if fleet.last_at else ""
@@ -89,8 +88,8 @@ def fleet_sentences(fleet: Fleet) -> list[str]:
     if fleet.n_forecast:
         ahead = steps(fleet.prediction_length, fleet.freq)
         found.append(f"{count(fleet.n_forecast)} are forecast {ahead} ahead.")
-    if refused:
-        reasons = ", ".join(f"{count(status.n)} {words(status.label)}" for status in refused)
+    if fleet.unfit:
+        reasons = ", ".join(f"{count(status.n)} {words(status.label)}" for status in fleet.unfit)
         found.append(f"Not fit to be forecast: {reasons}.")
     return found
 
