@@ -13,10 +13,11 @@ from headroom.evaluation.backtest import EVALUATIONS, Design, evaluate_panel
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS
 from headroom.series.methods import LOG_AR, SEASONAL_NAIVE
 from headroom.series.panel import Panel, panel_of
+from headroom.series.selection import FACTORS
 
 DESIGN = Design(horizon=24, windows=2, selection_windows=2, levels=(0.1, 0.5, 0.9))
 FLOORS = (SEASONAL_NAIVE, LOG_AR)
-FLEET = np.zeros((2, 9))
+FLEET = np.zeros((2, len(FACTORS)))
 
 
 @pytest.fixture(autouse=True)

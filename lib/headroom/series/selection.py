@@ -11,7 +11,8 @@ from headroom.series.quantiles import widen
 
 Floats = NDArray[np.float64]
 
-FACTORS = (0.6, 0.75, 0.9, 1.0, 1.15, 1.3, 1.5, 1.8, 2.2)
+# Intervals are only ever widened: what a few quiet windows would take off is missing later.
+FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
 WHOLE = 4.0  # windows' worth of weight that the fleet's result has in a series' choice
 TIE = 0.01  # a more complex method must be better by this share
 
