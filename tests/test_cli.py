@@ -62,24 +62,29 @@ def test_an_error_nobody_foresaw_is_recorded_too(spark: SparkSession, config: Co
     assert recorded(spark, config)["message"] == "ZeroDivisionError: division by zero"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_told_to_stop_is_recorded_and_its_work_cancelled(
-    spark: SparkSession, config: Config, capsys: pytest.CaptureFixture[str]
+    spark: SparkSession,
+    config: Config,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
 ) -> None:
     def body(run: cli.Job) -> None:
-        threading.Timer(2, os.kill, [os.getpid(), signal.SIGTERM]).start()
+        threading.Timer(2, os.kill, [os.getpid(), number]).start()
         run.spark.sparkContext.parallelize(range(2), 2).foreach(lambda _: time.sleep(120))
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     started = time.monotonic()
     try:
-        cli.stop_on_signal(signal.SIGTERM)
-        assert cli.run_job(job(spark, config), body) == 143
+        cli.stop_on_signals()
+        assert cli.run_job(job(spark, config), body) == 128 + number
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
     row = recorded(spark, config)
-    assert (row["status"], row["exit_code"]) == ("failed", 143)
+    assert (row["status"], row["exit_code"]) == ("failed", 128 + number)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "headroom: score failed: stopped by SIGTERM; start it again to go on"
+    assert last == f"headroom: score failed: stopped by {number.name}; start it again to go on"
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()
     assert time.monotonic() - started < 100
 

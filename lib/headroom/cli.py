@@ -155,8 +155,8 @@ def set_up_logging(verbose: bool) -> None:
 
 def run_alone(name: str, config: Config, body: Body, arguments: Sequence[str]) -> int:
     """One job in a session of its own. Returns the exit code."""
-    stop_on_signal(signal.SIGTERM)
     spark = build_session(f"headroom-{name}", config.spark)
+    stop_on_signals()
     job = Job(name, config, Tables(spark, config.warehouse), arguments)
     try:
         code = run_job(job, body)
@@ -213,15 +213,19 @@ def run_job(job: Job, body: Body, *, announced: bool = True) -> int:
     return code
 
 
-def stop_on_signal(number: signal.Signals) -> None:
-    """Lets a scheduler's signal end the job with its row written; a second one ends it at once."""
+def stop_on_signals() -> None:
+    """Lets SIGINT and SIGTERM end the job with its row written; a second one ends it at once.
+
+    In place of PySpark's own handler, which calls the JVM in the middle of another call to it.
+    """
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt(number)
 
     if threading.current_thread() is threading.main_thread() and not is_hosted():
-        signal.signal(number, stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
 
 
 def _interrupted(error: KeyboardInterrupt) -> Interrupted:
