@@ -1,7 +1,5 @@
 """Recommendations for every group of a fleet: one row per (group, type) considered."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -29,7 +27,7 @@ from headroom.recommend.events import Event
 from headroom.recommend.group import Group, Item, Refusal, assemble
 from headroom.recommend.outlook import build_outlook, n_history_days
 from headroom.recommend.rightsize import rightsize
-from headroom.recommend.sentence import action, place_name, summary
+from headroom.recommend.row import to_row
 from headroom.recommend.shortfall import shortfall
 from headroom.schemas import RECOMMENDATIONS
 
@@ -93,7 +91,7 @@ def group_rows(rows: pd.DataFrame, freq: Freq, settings: Recommend, seed: int) -
         log.exception("group %s", group_id)
         detail = f"{type(error).__name__}: {error}"
         decisions = [Decision(kind, FAILED, detail) for kind in TYPES]
-    records = [_record(decision, group_id, dimensions, as_of) for decision in decisions]
+    records = [to_row(decision, group_id, dimensions, as_of) for decision in decisions]
     return pd.DataFrame(records, columns=RECOMMENDATIONS.schema.names)
 
 
@@ -206,7 +204,7 @@ def _with_forecasts(items: DataFrame, forecasts: DataFrame) -> DataFrame:
     return items.join(means, c.ITEM_ID, "left")
 
 
-# -- one item in, one row out ----------------------------------------------------------------------
+# -- one item in -----------------------------------------------------------------------------------
 
 
 def _item(row: Mapping[str, Any]) -> Item:
@@ -237,56 +235,6 @@ def _events(row: Mapping[str, Any]) -> list[Event]:
     ]
 
 
-def _record(
-    decision: Decision, group_id: str, dimensions: Mapping[str, str], as_of: np.datetime64
-) -> dict[str, Any]:
-    place = place_name(dimensions, group_id)
-    low, middle, high = decision.savings or (None, None, None)
-    early, likely, late = decision.event_dates
-    return {
-        c.RECOMMENDATION_ID: recommendation_id(decision.rec_type, group_id, as_of),
-        c.AS_OF: pd.Timestamp(as_of),
-        c.REC_TYPE: decision.rec_type,
-        c.OUTCOME: decision.outcome,
-        c.GROUP_ID: group_id,
-        c.DIMENSIONS: dict(dimensions),
-        c.SUMMARY: summary(decision, place, as_of),
-        c.ACTION_TEXT: action(decision, as_of),
-        c.UNIT: decision.unit or None,
-        c.CURRENT: decision.current,
-        c.PROPOSED: decision.proposed,
-        c.SAVINGS_P10: low,
-        c.SAVINGS_P50: middle,
-        c.SAVINGS_P90: high,
-        c.VALUE: decision.value,
-        c.RISK_NOW: decision.risk_now,
-        c.RISK_AFTER: decision.risk_after,
-        c.EVENT_P10: _stamp(early),
-        c.EVENT_P50: _stamp(likely),
-        c.EVENT_P90: _stamp(late),
-        c.ACT_BY: _stamp(decision.act_by),
-        c.CONFIDENCE: decision.confidence,
-        c.EVIDENCE: json.dumps(_plain(decision.evidence), sort_keys=True, allow_nan=False),
-    }
-
-
-def recommendation_id(rec_type: str, group_id: str, as_of: np.datetime64) -> str:
-    """32 hex digits of (type, group, as_of)."""
-    text = json.dumps([rec_type, group_id, str(as_of)])
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can hold; a number that is not finite becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value
-
-
 def _listed(values: Iterable[Any] | None) -> list[Any]:
     return [] if values is None else list(values)
 
@@ -301,7 +249,3 @@ def _number(value: Any) -> float:
 
 def _seconds(at: Any) -> np.datetime64:
     return np.datetime64(pd.Timestamp(at).to_datetime64(), "s")
-
-
-def _stamp(at: np.datetime64 | None) -> pd.Timestamp | None:
-    return None if at is None else pd.Timestamp(at)
