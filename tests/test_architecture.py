@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "columns": set(),
     "config": {"errors"},
     "freq": {"config", "errors"},
-    "schemas": {"columns", "errors"},
+    "schemas": {"columns", "config", "errors"},
     "session": WORDS,
     "storage": WORDS,
     "arrow": set(),

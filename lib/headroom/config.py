@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import available_timezones
 
 import yaml
@@ -25,6 +25,7 @@ FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 MetricKind = Literal["count", "rate", "gauge", "ratio", "latency", "cost", "capacity", "counter"]
+METRIC_KINDS: tuple[str, ...] = get_args(MetricKind)
 SourceFormat = Literal["simulated", "csv", "json", "parquet", "delta", "table"]
 
 

@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 )
 
 from headroom import columns as c
+from headroom.config import METRIC_KINDS
 from headroom.errors import SchemaError
 
 STRINGS = MapType(StringType(), StringType())
@@ -66,8 +67,7 @@ ITEMS = _table(
     (c.TIME_ZONE, STRING),
     (c.FIRST_SEEN, TIME),
     (c.LAST_SEEN, TIME),
-    known_kind=f"{c.METRIC_KIND} in "
-    "('count','rate','gauge','ratio','latency','cost','capacity','counter')",
+    known_kind=f"{c.METRIC_KIND} in {METRIC_KINDS}".replace(", ", ","),
 )
 
 OBSERVATIONS = _table(

@@ -7,6 +7,7 @@ import numpy as np
 
 from headroom.config import Series
 from headroom.features import quality
+from headroom.features.counters import increments_of
 from headroom.features.grid import (
     MICROS,
     Floats,
@@ -82,6 +83,9 @@ def build_series(rows: Rows, kind: str, settings: Series) -> Built:
     findings += _duplicates(rows)
     if not np.isfinite(rows.values).any():
         return Built(NO_OBSERVATIONS, _why_nothing(rows), _EMPTY, findings)
+    if kind == "counter":
+        rows, found_resets = _counted(rows)
+        kind, findings = "count", findings + found_resets
     fit = fit_frequency(rows.times, freq)
     if fit == "coarser" or (fit == "finer" and settings.finer == "refuse"):
         return Built(WRONG_FREQUENCY, _why_refused(rows.times, fit, settings), _EMPTY, findings)
@@ -95,6 +99,14 @@ def build_series(rows: Rows, kind: str, settings: Series) -> Built:
     grid, truncated = _to_grid(rows, steps, origin, kind, freq, settings.max_length)
     cleansed, faults = _cleanse(grid, kind, freq)
     return _judge(cleansed, freq, findings + found + truncated + faults, settings)
+
+
+def _counted(rows: Rows) -> tuple[Rows, list[Finding]]:
+    """The increments of a cumulative counter in place of its readings."""
+    increments, resets = increments_of(rows.times, rows.values)
+    action = "counted from zero again"
+    found = _found("counter_resets", resets, rows.times, action)
+    return Rows(rows.times, increments, rows.n_rows), found
 
 
 def _found(issue: str, mask: Mask, times: Ints, action: str) -> list[Finding]:

@@ -6,15 +6,14 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.config import ItemDefaults, Source
+from headroom.config import METRIC_KINDS, ItemDefaults, Source
 from headroom.ingest import mapping
 from headroom.ingest.values import is_missing, parse_target, parse_timestamp
 
 TIME_ZONES = tuple(sorted(available_timezones()))
-KINDS = ("count", "rate", "gauge", "ratio", "latency", "cost", "capacity")
 
 # Of two values for one instant the larger is the more complete count or the worse latency.
-LARGEST_OF_DUPLICATES = ("count", "cost", "latency")
+LARGEST_OF_DUPLICATES = ("count", "counter", "cost", "latency")
 
 FIRST_YEAR, LAST_YEAR = 1900, 2261
 LARGEST = 1e300
@@ -84,8 +83,8 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
         ("infinite_target", F.abs(value) >= LARGEST, _said(mapping.RAW_TARGET, "is not finite")),
         (
             "bad_metric_kind",
-            ~F.col(c.METRIC_KIND).isin(*KINDS),
-            _said(c.METRIC_KIND, f"is none of {', '.join(KINDS)}"),
+            ~F.col(c.METRIC_KIND).isin(*METRIC_KINDS),
+            _said(c.METRIC_KIND, f"is none of {', '.join(METRIC_KINDS)}"),
         ),
         (
             "bad_time_zone",

@@ -9,10 +9,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.config import Source
+from headroom.config import METRIC_KINDS, Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import KINDS, PERIOD, TIME_ZONES
+from headroom.ingest.rows import PERIOD, TIME_ZONES
 
 _N_MISSING = "n_missing"
 _DIGEST_PARTS = ("digest_low", "digest_high")
@@ -113,7 +113,7 @@ def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFram
     return merged.withColumns(
         {
             c.DIMENSIONS: _dimensions(F.col(mapping.DIMENSION_VALUES), source.dimensions),
-            c.METRIC_KIND: _known(c.METRIC_KIND, KINDS, source.defaults.metric_kind),
+            c.METRIC_KIND: _known(c.METRIC_KIND, METRIC_KINDS, source.defaults.metric_kind),
             c.TIME_ZONE: _known(c.TIME_ZONE, TIME_ZONES, source.defaults.time_zone),
         }
     )

@@ -1,0 +1,28 @@
+"""Cumulative counters: what was counted between two readings."""
+
+import numpy as np
+
+from headroom.features.grid import Floats, Ints, Mask, typical_step
+
+_LONGEST = 1.5  # typical steps: over a longer gap the increment belongs to no single step
+
+
+def increments_of(times: Ints, values: Floats) -> tuple[Floats, Mask]:
+    """What a counter counted from each reading to the next, and at which readings it had started
+    again from zero (reading,).
+
+    NaN for the last reading, whose step is not over, and where the next one is missing or late.
+    Times in µs, rising.
+    """
+    increments = np.full(len(values), np.nan)
+    resets = np.zeros(len(values), dtype=bool)
+    if len(values) < 2:
+        return increments, resets
+    difference = np.diff(values)
+    fell = difference < 0
+    step = typical_step(times) * 1_000_000
+    late = np.diff(times) > _LONGEST * step
+    increments[:-1] = np.where(fell, values[1:], difference)
+    increments[:-1][late] = np.nan
+    resets[1:] = fell
+    return increments, resets
