@@ -1,4 +1,4 @@
-"""docs/tables.md is made from the schemas; `make docs` writes it, this test says when it is stale."""
+"""docs/tables.md is made from the schemas by `make docs`; this test says when it is stale."""
 
 import re
 from pathlib import Path
