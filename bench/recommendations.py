@@ -17,7 +17,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from jobs import features, ingest, recommend, simulate
 from pyspark.sql import SparkSession
 
 from headroom import columns as c
@@ -41,6 +40,7 @@ from headroom.simulate.fleet import (
 from headroom.simulate.load import noisy_requests
 from headroom.simulate.sizing import demand_of
 from headroom.tables import Tables
+from jobs import features, ingest, recommend, simulate
 
 HORIZON = 90
 

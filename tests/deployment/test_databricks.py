@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
-from tests.deployment.bundle_references import reference_faults
 
 import headroom
 from headroom.cli import argument_parser
 from headroom.config import Config, load_config
 from headroom.deployment.applications import applications
+from tests.deployment.bundle_references import reference_faults
 
 HERE = Path(__file__).parent
 CONF = HERE.parents[1] / "conf"

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from tests.deployment.aws_shapes import request_faults
 
 from headroom.config import Config, build_config
 from headroom.deployment.applications import applications
@@ -13,6 +12,7 @@ from headroom.deployment.emr_serverless import application_request
 from headroom.deployment.files import deployment_files
 from headroom.deployment.settings import Deployment, LockTable, Size
 from headroom.errors import ConfigError
+from tests.deployment.aws_shapes import request_faults
 
 Request = dict[str, Any]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from jobs.pipeline import ORDER
 from pyspark import SparkContext
 
 import headroom
@@ -16,6 +15,7 @@ from headroom.config import Config, build_config
 from headroom.deployment.applications import Application, applications
 from headroom.deployment.settings import Deployment
 from headroom.deployment.submit import CLUSTERS, Cluster, submit_command
+from jobs.pipeline import ORDER
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {

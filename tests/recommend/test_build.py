@@ -8,10 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from chispa import assert_df_equality
-from jobs.recommend import run
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from tests.recommend.groups import HOST, demand
 
 from headroom import columns as c
 from headroom.cli import Job
@@ -20,6 +18,8 @@ from headroom.freq import parse_freq
 from headroom.recommend.build import build_recommendations, group_rows, keep_latest
 from headroom.schemas import FORECASTS, QUALITY, RECOMMENDATIONS, SERIES
 from headroom.tables import Tables
+from jobs.recommend import run
+from tests.recommend.groups import HOST, demand
 
 START = datetime(2025, 9, 1)
 SETTINGS = Recommend(horizon_days=60)

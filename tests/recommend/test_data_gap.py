@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.recommend.groups import HOURLY, START, demand, item, items
 
 from headroom.config import Recommend
 from headroom.freq import parse_freq
 from headroom.recommend.data_gap import data_gap, item_fault
+from tests.recommend.groups import HOURLY, START, demand, item, items
 
 SETTINGS = Recommend()
 END = START + np.timedelta64(63 * 24 - 1, "h")

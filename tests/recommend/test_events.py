@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tests.recommend.groups import HOURLY, demand
 
 from headroom.recommend.events import (
     Event,
@@ -11,6 +10,7 @@ from headroom.recommend.events import (
     lasting_ramps,
     passing_factor,
 )
+from tests.recommend.groups import HOURLY, demand
 
 NAN = float("nan")
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.recommend.groups import HOST, HOURLY, PLACE, START, demand, group, item, items
 
 from headroom.config import Recommend, TierPolicy
 from headroom.recommend.build import decide
@@ -13,6 +12,7 @@ from headroom.recommend.group import Refusal, assemble
 from headroom.recommend.outlook import build_outlook
 from headroom.recommend.rightsize import rightsize, smallest_capacity
 from headroom.recommend.shortfall import shortfall
+from tests.recommend.groups import HOST, HOURLY, PLACE, START, demand, group, item, items
 
 SETTINGS = Recommend(horizon_days=60)
 SEED = 7

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.recommend.groups import HOURLY, PLACE, START, demand, items
 
 from headroom.config import Recommend
 from headroom.recommend.build import decide
@@ -27,6 +26,7 @@ from headroom.recommend.sentence import (
     place_name,
     summary,
 )
+from tests.recommend.groups import HOURLY, PLACE, START, demand, items
 
 AS_OF = np.datetime64("2026-01-31T23:00:00", "s")
 SHORTFALL = Decision(

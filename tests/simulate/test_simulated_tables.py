@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from chispa import assert_df_equality
-from jobs import simulate
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -18,6 +17,7 @@ from headroom.schemas import CALENDAR, SIMULATED_TRUTH, TELEMETRY
 from headroom.simulate import build
 from headroom.simulate.build import build_calendar, build_telemetry, build_truth
 from headroom.tables import Tables
+from jobs import simulate
 
 SMALL = Simulate(services=2, regions=2, days=28, start="2025-10-10", dirt=0.04)
 END = pd.Timestamp("2025-11-07", tz="UTC")
