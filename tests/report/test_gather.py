@@ -386,6 +386,7 @@ def test_a_named_item_goes_before_the_demand_of_its_group(
     assert made is not None
     pictures = gather_pictures(frames, made.top, settings)
     assert [picture.item_id for picture in pictures] == ["a/mem", "a/cpu"]
+    assert [picture.why for picture in pictures] == ["behind recommendation 1", "in order of name"]
     assert pictures[0].forecast is None
 
 

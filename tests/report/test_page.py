@@ -9,7 +9,7 @@ import pytest
 from report_facts import make_advice, make_facts, make_fleet, make_picture
 
 from headroom.report.facts import Facts, Recommendations, Tally
-from headroom.report.page import figures, render_page
+from headroom.report.page import Figure, figures, render_page
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 HOSTILE = "<script>alert('x')</script>\"'&"
@@ -130,6 +130,12 @@ def test_the_sections_show_their_facts() -> None:
         assert words in page
 
 
+def test_a_change_of_a_share_is_told_in_percent() -> None:
+    entry = make_advice(1, unit="share of series trusted", current=0.857, proposed=1.0)
+    page = render_page(make_facts(recommendations=Recommendations(None, 1, (), (entry,), ())))
+    assert "86 % → 100 % of series trusted" in page.replace("\u00a0", " ")
+
+
 def test_the_large_numbers() -> None:
     shown = {figure.name: (figure.value, figure.note) for figure in figures(make_facts())}
     assert shown == {
@@ -139,6 +145,8 @@ def test_the_large_numbers() -> None:
         "Data up to": ("2 November 2025", "3 series end earlier"),
     }
     assert figures(EMPTY) == []
+    early = make_facts(fleet=replace(make_fleet(), n_forecast=0), recommendations=None)
+    assert figures(early)[0] == Figure("Series", "252", "none forecast yet")
 
 
 def test_the_same_facts_give_the_same_page() -> None:

@@ -18,7 +18,7 @@ def test_the_summary_of_a_whole_run() -> None:
     text = "\n".join(lines)
     for words in (
         "252 hourly series of 5 metrics, 1 September 2025 to 2 November 2025.",
-        "Not fit to be forecast: 1 short history, 1",
+        "2 are not fit to be forecast: short history",
         "The forecasts are 31 % better than repeating the day before.",
         "  served                    0.0698   0.745      79 %      89 %      94 %",
         "  seasonal naive            0.1012   1.080      79 %      92 %      94 %",

@@ -129,7 +129,8 @@ def _heights(drawing: Drawing) -> tuple[float, float]:
     inner += [limit.value for limit in drawing.limits] + [row[2] for row in drawing.future]
     outer = [end for row in drawing.future for end in (row[1], row[3])]
     low, high = value_range(inner, outer)
-    return min(low, 0.0) if low < 0.5 * high else low, high
+    low = min(low, 0.0) if low < 0.5 * high else low
+    return low, high + 0.08 * (high - low)  # room for the label of the highest limit
 
 
 def _future(drawing: Drawing, x: Scale, y: Scale) -> list[Markup]:
@@ -165,8 +166,9 @@ def _event(advice: Advice, x: Scale, first: datetime, last: datetime) -> list[Ma
     width, height = f"{max(right - left, 2):.1f}", f"{bottom - FRAME.top:.1f}"
     parts = [svg.rectangle(f"{left:.1f}", f"{FRAME.top:.1f}", width, height, "event")]
     ends = f"{short_day(early)} – {short_day(late) if late and late <= last else 'later'}"
-    centre = min(max((left + right) / 2, FRAME.left + 44), FRAME.width - FRAME.right - 44)
-    parts.append(svg.text(centre, FRAME.top - 6, ends, "label event-label", "middle"))
+    starts = left < FRAME.width - 120  # to the right of the day to act by, which comes before
+    at, anchor = (left, "start") if starts else (max(right, left), "end")
+    parts.append(svg.text(at, FRAME.top - 6, ends, "label event-label", anchor))
     if middle and first <= middle <= last:
         at = x(middle.timestamp())
         parts.append(svg.rule(at, FRAME.top, at, bottom, "event-median"))

@@ -131,9 +131,11 @@ def _fleet_figures(facts: Facts) -> list[Figure]:
     fleet = facts.fleet
     if fleet is None:
         return []
-    of = f"of {numerals.count(fleet.n_series)}"
-    ahead = f"{of}, {numerals.steps(fleet.prediction_length, fleet.freq)} ahead"
+    total = numerals.count(fleet.n_series)
+    ahead = f"of {total}, {numerals.steps(fleet.prediction_length, fleet.freq)} ahead"
     found = [Figure("Series forecast", numerals.count(fleet.n_forecast), ahead)]
+    if not fleet.n_forecast:
+        found = [Figure("Series", total, "none forecast yet")]
     if fleet.last_at:
         stale = f"{numerals.count(fleet.n_stale)} series end earlier" if fleet.n_stale else ""
         fresh = stale or "all series are up to date"

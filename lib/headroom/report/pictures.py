@@ -134,11 +134,17 @@ def _largest(judged: DataFrame, n: int) -> dict[str, str]:
         judged.withColumn(_RANK, F.row_number().over(order))
         .where(F.col(_RANK) <= n)
         .orderBy(_RANK, c.METRIC)
-        .select(c.ITEM_ID, c.METRIC)
+        .select(c.ITEM_ID, c.METRIC, _VOLUME)
         .limit(n)
         .collect()
     )
-    return {row[c.ITEM_ID]: f"among the largest by {words(row[c.METRIC] or '')}" for row in rows}
+    return {row[c.ITEM_ID]: _size(row) for row in rows}
+
+
+def _size(row: Row) -> str:
+    if row[_VOLUME] is None:
+        return "in order of name"
+    return f"among the largest by {words(row[c.METRIC] or '')}"
 
 
 def _hardest(judged: DataFrame, n: int) -> dict[str, str]:

@@ -89,8 +89,10 @@ def fleet_sentences(fleet: Fleet) -> list[str]:
         ahead = steps(fleet.prediction_length, fleet.freq)
         found.append(f"{count(fleet.n_forecast)} are forecast {ahead} ahead.")
     if fleet.unfit:
-        reasons = ", ".join(f"{count(status.n)} {words(status.label)}" for status in fleet.unfit)
-        found.append(f"Not fit to be forecast: {reasons}.")
+        n_unfit = sum(status.n for status in fleet.unfit)
+        reasons = ", ".join(f"{words(status.label)} {count(status.n)}" for status in fleet.unfit)
+        are = "is" if n_unfit == 1 else "are"
+        found.append(f"{count(n_unfit)} {are} not fit to be forecast: {reasons}.")
     return found
 
 
