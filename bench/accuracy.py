@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from local import local_session
 from pyspark.sql import SparkSession
 
-from headroom.config import Spark
 from headroom.schemas import BACKTEST_FORECASTS
 from headroom.series.metrics import coverage, quantile_loss
 from headroom.series.quantiles import at_levels
-from headroom.session import build_session
 from headroom.tables import Tables
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +33,7 @@ def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
         warehouses = [run(options, seed, f"{folder}/{seed}") for seed in options.seeds]
-        spark = build_session("accuracy", Spark(shuffle_partitions=2))
+        spark = local_session()
         measured = [measure(spark, warehouse) for warehouse in warehouses]
     print(table(measured, options.data.stem))
 

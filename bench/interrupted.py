@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from headroom.config import Spark
+from local import local_session
+
 from headroom.schemas import RUNS, TABLES, TRAINING_LOG
-from headroom.session import build_session
 from headroom.tables import Tables
 
 ROOT = Path(__file__).parent.parent
@@ -76,7 +76,7 @@ def run(warehouse: str, pattern: str | None = None, delay: float = 0.0) -> int |
 
 def compare(alone: str, disturbed: str) -> int:
     """0 where all tables hold the same rows."""
-    spark = build_session("interrupted", Spark(shuffle_partitions=2))
+    spark = local_session()
     one, other = Tables(spark, alone), Tables(spark, disturbed)
     different = 0
     for table in TABLES.values():
