@@ -18,7 +18,7 @@ def run(job: Job) -> None:
     items = job.tables.read(ITEMS)
     job.tables.create(VOCABULARY)
     vocabulary = build_vocabulary(items, job.tables.read(VOCABULARY))
-    vocabulary = job.tables.merge(vocabulary, VOCABULARY)
+    vocabulary = job.tables.replace(vocabulary, VOCABULARY)
     coded = add_static_codes(items, vocabulary, list_static_columns(vocabulary))
 
     observations = job.tables.read(OBSERVATIONS)

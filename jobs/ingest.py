@@ -12,7 +12,7 @@ from headroom.cli import Job, main
 from headroom.config import Source
 from headroom.freq import parse_freq
 from headroom.ingest.accounting import check_accounts, check_refused, count_rows
-from headroom.ingest.events import build_events, to_entries
+from headroom.ingest.events import build_events, count_entries, to_entries
 from headroom.ingest.mapping import resolve_source, to_mapped
 from headroom.ingest.rows import build_observations, build_rejected_rows, to_rows
 from headroom.ingest.strays import mark_strays, refuse_strays
@@ -51,11 +51,12 @@ def read_observations(job: Job, source: Source) -> DataFrame:
 
 def write_refused(job: Job, rows: DataFrame, ingest_id: str, n_refused: int, rows_in: int) -> None:
     """Keeps the refused rows first, so that they can be looked at where they are too many."""
-    # Without any, the source is not read once more.
+    if not n_refused and not job.tables.exists(REJECTED_ROWS):
+        job.tables.create(REJECTED_ROWS)
+        return  # the source is not read once more for nothing
     refused = build_rejected_rows(rows.where(F.lit(n_refused > 0)), ingest_id)
     refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
-    limit = job.config.limits.max_rejected_rows
-    check_refused(refused, n_refused, rows_in, job.config.source, limit)
+    check_refused(refused, n_refused, rows_in, job.config)
 
 
 def write_events(job: Job, source: Source, ingest_id: str) -> None:
@@ -68,12 +69,11 @@ def write_events(job: Job, source: Source, ingest_id: str) -> None:
         return
     entries = to_entries(frame).persist()
     with source_errors(source.events.path if source.events else None, "events"):
-        n_entries, n_good = entries.count(), entries.where(f"{c.REASON} is null").count()
-    if n_good < n_entries:
-        write_refused(job, entries, ingest_id, n_entries - n_good, n_entries)
+        n_entries, n_refused = count_entries(entries)
+    if n_refused:
+        write_refused(job, entries, ingest_id, n_refused, n_entries)
     job.tables.merge(build_events(entries), EVENTS)
-    job.count(events=n_good, events_refused=n_entries - n_good)
-    entries.unpersist()
+    job.count(events=n_entries - n_refused, events_refused=n_refused)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Any
 
 from chispa import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.config import Series
@@ -46,6 +47,13 @@ def test_three_rows_become_a_series(spark: SparkSession) -> None:
         c.STATUS: "ok",
         c.REASON: "",
     }
+
+
+def test_a_counter_is_a_count_in_the_series(spark: SparkSession) -> None:
+    counter = items(spark, "a").withColumn(c.METRIC_KIND, F.lit("counter"))
+    rows = observations(spark, ("a", 0, 1.0), ("a", 1, 3.0), ("a", 2, 4.0))
+    found = to_series(counter, rows, HOURLY, 2).first()
+    assert (found[c.METRIC_KIND], found[c.TARGET]) == ("count", [2.0, 1.0])
 
 
 def test_every_item_has_exactly_one_row(spark: SparkSession) -> None:

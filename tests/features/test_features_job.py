@@ -11,6 +11,7 @@ from headroom import columns as c
 from headroom.cli import PARTIAL, Job, run_job
 from headroom.config import build_config
 from headroom.errors import DataError
+from headroom.features.status import check_statuses
 from headroom.schemas import EVENTS, ITEMS, OBSERVATIONS, QUALITY, SERIES, VOCABULARY
 from headroom.tables import Tables
 from jobs import features, ingest
@@ -84,45 +85,52 @@ def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
     assert duplicates.first()[0] == 111
 
 
-def test_a_second_run_changes_nothing(spark: SparkSession, tables: Tables, warehouse: str) -> None:
-    write(tables, *[("a", h, h % 5) for h in range(30)], *[("b", h, -h) for h in range(30)])
+def test_too_many_refused_series_end_in_part_and_a_second_run_changes_nothing(
+    spark: SparkSession,
+    tables: Tables,
+    warehouse: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(tables, *[("a", h, -h % 5) for h in range(30)], *[("b", 24 * d, 1) for d in range(30)])
+    job = Job("features", build_config({"warehouse": warehouse}), Tables(spark, warehouse))
+    assert run_job(job, features.run) == PARTIAL
+    assert job.counts == {"series": 2, "ok": 1, "wrong_frequency": 1}
+    assert capsys.readouterr().err.strip().splitlines()[-1] == (
+        "headroom: features done, but 1 of 2 series cannot be forecast, for example b: its "
+        "typical step is 1D, coarser than series.freq=h; set series.freq=1D"
+    )
 
     def rows() -> list[Any]:
         found = Tables(spark, warehouse)
         frames = [found.read(table) for table in (SERIES, QUALITY, VOCABULARY)]
         return [sorted(str(r.asDict(recursive=True)) for r in f.collect()) for f in frames]
 
-    start(spark, warehouse, features.run)
     first = rows()
     start(spark, warehouse, features.run)
     assert rows() == first
 
 
-def test_too_many_refused_series_end_in_part(
-    spark: SparkSession,
-    tables: Tables,
-    warehouse: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    write(tables, *[("a", h, 1) for h in range(30)], *[("days", 24 * d, 1) for d in range(30)])
-    job = Job("features", build_config({"warehouse": warehouse}), Tables(spark, warehouse))
-    assert run_job(job, features.run) == PARTIAL
-    assert job.counts == {"series": 2, "ok": 1, "wrong_frequency": 1}
-    assert capsys.readouterr().err.strip().splitlines()[-1] == (
-        "headroom: features done, but 1 of 2 series cannot be forecast, for example days: its "
-        "typical step is 1D, coarser than series.freq=h; set series.freq=1D"
-    )
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [
+        (0, "none of the 2 series has a step to forecast from, for example x: why x"),
+        (3, "2 of 2 series cannot be forecast, for example x: why x"),
+    ],
+)
+def test_no_series_is_fit(spark: SparkSession, length: int, message: str) -> None:
+    rows = [("y", "short_history", length, "why y"), ("x", "short_history", length, "why x")]
+    series = spark.createDataFrame(rows, "item_id string, status string, length int, reason string")
+    if length:
+        assert check_statuses(series, {"short_history": 2}, max_refused=1.0) == message
+    else:
+        with pytest.raises(DataError, match=message):
+            check_statuses(series, {"short_history": 2}, max_refused=1.0)
 
 
-def test_no_series_fits(spark: SparkSession, tables: Tables, warehouse: str) -> None:
-    write(tables, *[("a", h, 1) for h in range(30)])
-    with pytest.raises(DataError) as error:
-        start(spark, warehouse, features.run, series={"freq": "D"})
-    assert str(error.value) == (
-        "none of the 1 series has a step to forecast from, for example a: its typical step is 1h, "
-        "finer than series.freq=D; set series.finer=aggregate or series.freq=1h"
-    )
-    assert Tables(spark, warehouse).read(SERIES).first()[c.STATUS] == "wrong_frequency"
+def test_no_series_at_all(spark: SparkSession) -> None:
+    none = spark.createDataFrame([], "item_id string, status string, length int, reason string")
+    with pytest.raises(DataError, match="table items holds no series; run ingest first"):
+        check_statuses(none, {}, max_refused=0.1)
 
 
 def test_before_ingest(spark: SparkSession, warehouse: str) -> None:

@@ -159,6 +159,23 @@ def test_duplicates_are_counted_in_rows() -> None:
     assert duplicates.first_at == duplicates.last_at == START + HOUR
 
 
+def test_the_readings_of_a_counter_become_counts() -> None:
+    built = build_series(rows([0, 1, 2, 3, 4], [10, 13, 2, 2, 9]), "counter", HOURLY)
+    np.testing.assert_array_equal(built.grid.values, [3, 2, 0, 7])  # the last step is not over
+    reset = finding(built, "counter_resets")
+    assert (reset.n_affected, reset.first_at) == (1, START + 2 * HOUR)
+    assert issues(built) == ["counter_resets"]
+
+
+@pytest.mark.parametrize(("hours", "values"), [([0], [5.0]), ([0, 1, 2], [5.0, np.nan, 6.0])])
+def test_a_counter_without_two_readings_in_a_row(hours: list[float], values: list[float]) -> None:
+    built = build_series(rows(hours, values), "counter", HOURLY)
+    assert built.status == "no_observations"
+    assert built.reason == (
+        f"no two of its {len(hours)} readings follow each other, so nothing was counted"
+    )
+
+
 def test_strange_values_are_flagged_and_kept() -> None:
     values = (
         10 + np.sin(np.arange(240) / 24 * 2 * np.pi) + np.random.default_rng(0).normal(0, 0.1, 240)

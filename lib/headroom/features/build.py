@@ -11,7 +11,7 @@ from pyspark.sql.types import ArrayType, BooleanType, StructField, StructType
 
 from headroom import columns as c
 from headroom.config import Series
-from headroom.features.series import Built, Rows, build_series
+from headroom.features.series import COUNT, COUNTER, Built, Rows, build_series
 from headroom.schemas import DOUBLE, INT, LONG, STRING
 
 ISSUES = "issues"
@@ -65,7 +65,13 @@ def to_series(
         StructType([*[joined.schema[name] for name in kept], *_BUILT_FIELDS]),
     )
     return built.withColumns(
-        {c.FREQ: F.lit(settings.freq), c.START: F.timestamp_micros(_START_MICROS)}
+        {
+            c.METRIC_KIND: F.when(F.col(c.METRIC_KIND) == COUNTER, F.lit(COUNT)).otherwise(
+                F.col(c.METRIC_KIND)
+            ),
+            c.FREQ: F.lit(settings.freq),
+            c.START: F.timestamp_micros(_START_MICROS),
+        }
     ).drop(_START_MICROS)
 
 

@@ -30,6 +30,8 @@ SHORT_HISTORY = "short_history"
 WRONG_FREQUENCY = "wrong_frequency"
 IRREGULAR = "irregular"
 
+COUNTER, COUNT = "counter", "count"  # the readings of a counter become counts per step
+
 _LEAST_OBSERVED = 0.05  # share of the steps; below, the grid is no description of the series
 _LEAST_OF_STEP = 0.5  # share of the usual rows that a coarser step needs to have a value
 
@@ -81,11 +83,12 @@ def build_series(rows: Rows, kind: str, settings: Series) -> Built:
     findings = _found("stray_rows", stray, rows.times, "left out: far from all other times")
     rows = rows.keep(~stray)
     findings += _duplicates(rows)
+    why = _why_nothing(rows, kind)
+    if kind == COUNTER:
+        rows, resets = _counted(rows)
+        kind, findings = COUNT, findings + resets
     if not np.isfinite(rows.values).any():
-        return Built(NO_OBSERVATIONS, _why_nothing(rows), _EMPTY, findings)
-    if kind == "counter":
-        rows, found_resets = _counted(rows)
-        kind, findings = "count", findings + found_resets
+        return Built(NO_OBSERVATIONS, why, _EMPTY, findings)
     fit = fit_frequency(rows.times, freq)
     if fit == "coarser" or (fit == "finer" and settings.finer == "refuse"):
         return Built(WRONG_FREQUENCY, _why_refused(rows.times, fit, settings), _EMPTY, findings)
@@ -102,11 +105,10 @@ def build_series(rows: Rows, kind: str, settings: Series) -> Built:
 
 
 def _counted(rows: Rows) -> tuple[Rows, list[Finding]]:
-    """The increments of a cumulative counter in place of its readings."""
+    """What a cumulative counter counted in the step that each reading but the last begins."""
     increments, resets = increments_of(rows.times, rows.values)
-    action = "counted from zero again"
-    found = _found("counter_resets", resets, rows.times, action)
-    return Rows(rows.times, increments, rows.n_rows), found
+    found = _found("counter_resets", resets, rows.times, "counted from zero again")
+    return Rows(rows.times[:-1], increments[:-1], rows.n_rows[:-1]), found
 
 
 def _found(issue: str, mask: Mask, times: Ints, action: str) -> list[Finding]:
@@ -129,8 +131,11 @@ def _duplicates(rows: Rows) -> list[Finding]:
     return [Finding("duplicates", int(extra.sum()), share, first, last, action)]
 
 
-def _why_nothing(rows: Rows) -> str:
+def _why_nothing(rows: Rows, kind: str) -> str:
+    """The reason, where the rows turn out to hold no value."""
     n = len(rows.times)
+    if n and kind == COUNTER and np.isfinite(rows.values).any():
+        return f"no two of its {n} readings follow each other, so nothing was counted"
     return f"all of its {n} observations are missing values" if n else "it has no observations"
 
 

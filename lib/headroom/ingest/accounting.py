@@ -4,7 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.config import Source
+from headroom.config import Config, Source
 from headroom.errors import DataError
 from headroom.ingest.survey import Totals
 
@@ -25,12 +25,11 @@ _REMEDIES = {
 }
 
 
-def check_refused(
-    refused: DataFrame, n_refused: int, rows_in: int, source: Source, max_rejected_rows: float
-) -> None:
+def check_refused(refused: DataFrame, n_refused: int, rows_in: int, config: Config) -> None:
     """Raises DataError where a larger share of the rows was refused than the limit allows, with the
     commonest reason, an example and the remedy. `refused` are the rejected_rows of this ingest."""
-    if n_refused <= max_rejected_rows * rows_in:
+    limit = config.limits.max_rejected_rows
+    if n_refused <= limit * rows_in:
         return
     top = (
         refused.groupBy(c.REASON)
@@ -41,8 +40,8 @@ def check_refused(
     assert top is not None  # noqa: S101 - n_refused > 0
     raise DataError(
         f"{n_refused:,} of {rows_in:,} rows were refused, more than "
-        f"limits.max_rejected_rows={max_rejected_rows:g} allows; {top[c.N_ROWS]:,} of them for "
-        f"{top[c.REASON]}, for example: {_named(top[c.DETAIL], source)}; "
+        f"limits.max_rejected_rows={limit:g} allows; {top[c.N_ROWS]:,} of them for "
+        f"{top[c.REASON]}, for example: {_named(top[c.DETAIL], config.source)}; "
         f"{_REMEDIES[top[c.REASON]]}. All are in table rejected_rows"
     )
 

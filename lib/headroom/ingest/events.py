@@ -118,6 +118,13 @@ def _with_reasons(entries: DataFrame) -> DataFrame:
     )
 
 
+def count_entries(entries: DataFrame) -> tuple[int, int]:
+    """How many entries there are, and how many of them have a reason to be refused."""
+    counted = entries.agg(F.count("*"), F.count(c.REASON)).first()
+    assert counted is not None  # noqa: S101 - an aggregate always has its row
+    return int(counted[0]), int(counted[1])
+
+
 def build_events(entries: DataFrame) -> DataFrame:
     """The good entries, one per event_id: of several the one that was known last."""
     names = [name for name in EVENTS.schema.names if name not in (c.EVENT_ID, c.SCOPE)]
