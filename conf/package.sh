@@ -10,10 +10,10 @@ source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 
 target=dist
 code_only=""
-prefix=()
+node_prefix=""
 while [[ $# -gt 0 ]]; do
     case $1 in
-    --python-prefix) prefix=(--python-prefix "${2:?a folder follows --python-prefix}"); shift ;;
+    --python-prefix) node_prefix=${2:?a folder follows --python-prefix}; shift ;;
     --code-only) code_only=yes ;;
     -*) die "unknown option $1; use: ./spark-submit.sh --package [DIR] [--code-only] [--python-prefix PREFIX]" ;;
     *) target=$1 ;;
@@ -47,9 +47,14 @@ make_environment() (
     "$HEADROOM_VENV/bin/python" -m pip install --quiet --no-deps --no-index "$build"/wheel/*.whl
 )
 
+# Of bin/python, python3 and python3.11 the one that leads out of the environment.
+base_python_link() { find "$1/bin" -name 'python*' -lname '/*'; }
+
 pack_environment() {
-    venv-pack --quiet --force --prefix "$build/environment" \
-        --output "$target/environment.tar.gz" "${prefix[@]}"
+    # venv-pack's own --python-prefix writes python3.113.11 where the link has its version.
+    [[ -z $node_prefix ]] ||
+        ln -sfn -- "$node_prefix/bin/python3.11" "$(base_python_link "$build/environment")"
+    venv-pack --quiet --force --prefix "$build/environment" --output "$target/environment.tar.gz"
 }
 
 copy_the_rest() {
