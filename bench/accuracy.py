@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from local import local_session
 from pyspark.sql import SparkSession
 
+from bench.local import local_session
 from headroom.schemas import BACKTEST_FORECASTS
 from headroom.series.metrics import coverage, quantile_loss
 from headroom.series.quantiles import at_levels

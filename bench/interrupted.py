@@ -15,8 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from local import local_session
-
+from bench.local import local_session
 from headroom.schemas import RUNS, TABLES, TRAINING_LOG
 from headroom.tables import Tables
 
