@@ -30,31 +30,38 @@ class TestUnitJumps:
     def test_a_day_in_milliseconds(self) -> None:
         values = daily()
         values[100:124] *= 1000
-        assert list(np.flatnonzero(quality.find_unit_jumps(values))) == list(range(100, 124))
+        assert list(np.flatnonzero(quality.find_unit_jumps(values, "latency"))) == list(
+            range(100, 124)
+        )
 
-    def test_two_hours_in_kilobytes(self) -> None:
+    def test_three_hours_in_kilobytes(self) -> None:
         values = daily()
-        values[50:52] /= 1000
-        assert list(np.flatnonzero(quality.find_unit_jumps(values))) == [50, 51]
+        values[50:53] /= 1000
+        assert list(np.flatnonzero(quality.find_unit_jumps(values, "latency"))) == [50, 51, 52]
 
-    def test_a_single_spike_is_no_unit(self) -> None:
+    def test_a_ratio_has_no_unit(self) -> None:
         values = daily()
-        values[100] *= 1000
-        assert not quality.find_unit_jumps(values).any()
+        values[50:60] *= 1000
+        assert not quality.find_unit_jumps(values, "ratio").any()
+
+    def test_a_short_spike_is_no_unit(self) -> None:
+        values = daily()
+        values[100:102] *= 1000
+        assert not quality.find_unit_jumps(values, "latency").any()
 
     def test_a_surge_of_two_hundred_times_is_no_unit(self) -> None:
         values = daily()
         values[100:124] *= 200
-        assert not quality.find_unit_jumps(values).any()
+        assert not quality.find_unit_jumps(values, "latency").any()
 
     def test_an_outage_to_zero_is_no_unit(self) -> None:
         values = daily()
         values[100:124] = 0
-        assert not quality.find_unit_jumps(values).any()
+        assert not quality.find_unit_jumps(values, "latency").any()
 
     def test_a_series_over_decades_has_none(self) -> None:
         values = np.random.default_rng(0).lognormal(0, 4, N)
-        assert not quality.find_unit_jumps(values).any()
+        assert not quality.find_unit_jumps(values, "latency").any()
 
 
 class TestFlatLine:

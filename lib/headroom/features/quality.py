@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from headroom.features.grid import Floats, Mask
 
 _NEVER_NEGATIVE = ("count", "cost", "ratio", "latency", "capacity")
-_MAY_FLATTEN = ("gauge", "latency", "rate")
+_MAY_FLATTEN = ("gauge", "latency", "rate", "ratio")
+_HAS_NO_UNIT = ("ratio",)
 
 _UNIT_FACTOR = 1000.0
-_UNIT_RUN = 2  # a single value of another unit is not told from a spike
+_UNIT_RUN = 3  # fewer values of another unit are not told from a spike
 _UNIT_SHARE = 0.2  # of the values at most: more is another level, not another unit
 _UNIT_SPREAD = 30.0  # largest to smallest value of the others, at most
 
@@ -33,12 +34,12 @@ def find_negatives(values: Floats, kind: str) -> Mask:
     return np.nan_to_num(values) < 0
 
 
-def find_unit_jumps(values: Floats) -> Mask:
-    """True in runs of at least two values that are 1000 times too large or too small, where
+def find_unit_jumps(values: Floats, kind: str) -> Mask:
+    """True in runs of at least three values that are 1000 times too large or too small, where
     divided or multiplied by 1000 they lie among the others, and these lie close together."""
     jumps = np.zeros(len(values), dtype=bool)
     seen = np.isfinite(values)
-    if seen.sum() < 10 or np.any(values[seen] <= 0):
+    if kind in _HAS_NO_UNIT or seen.sum() < 10 or np.any(values[seen] <= 0):
         return jumps
     middle = float(np.median(values[seen]))
     far = seen & ((values > middle * 100) | (values < middle / 100))

@@ -198,7 +198,7 @@ def _cleanse(grid: Grid, kind: str, freq: Freq) -> tuple[Grid, list[Finding]]:
         ("negative_values", quality.find_negatives(values, kind), _MISSING),
     ]
     values = np.where(faults[-1][1], np.nan, values)
-    faults.append(("unit_jumps", quality.find_unit_jumps(values), _MISSING))
+    faults.append(("unit_jumps", quality.find_unit_jumps(values, kind), _MISSING))
     values = np.where(faults[-1][1], np.nan, values)
     faults += [
         ("flat_line", quality.find_flat_line(values, kind, season), _FLAGGED),
