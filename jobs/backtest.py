@@ -24,7 +24,7 @@ def run(job: Job) -> None:
     series, models = tables.read(SERIES), tables.read(MODELS)
     start = starting_weights(config)
     version = model_version(config, content_digest(series), code_version(*LEARNING), start)
-    model = load(registered(models, version))
+    model = load(registered(models, version), config)
     evaluations = evaluate(series, model, config).persist(StorageLevel.DISK_ONLY)
     fleet = fleet_losses(evaluations)
 

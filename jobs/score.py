@@ -12,7 +12,7 @@ from headroom.scoring import build_forecasts, latest_forecasts
 
 def run(job: Job) -> None:
     series = job.tables.read(SERIES)
-    model = load(champion(job.tables.read(MODELS)))
+    model = load(champion(job.tables.read(MODELS)), job.config)
     selections = job.tables.read(SELECTIONS).where(F.col("model_version") == model.version)
     forecasts = build_forecasts(series, selections, model, job.config)
     written = latest_forecasts(job.tables.merge(forecasts, FORECASTS))

@@ -5,7 +5,7 @@ give the same model version; where it is registered already, nothing is trained.
 """
 
 from headroom.cli import Job, code_version, main
-from headroom.registry import LEARNING, find, is_whole, model_version, weights_path
+from headroom.registry import LEARNING, artifact, find, is_whole, model_version, weights_path
 from headroom.schemas import MODELS, SERIES, TRAINING_LOG
 from headroom.storage import write_bytes
 from headroom.training.ensemble import export, model_row, starting_weights, task_of, train_ensemble
@@ -19,14 +19,14 @@ def run(job: Job) -> None:
     version = model_version(config, manifest.digest, code_version(*LEARNING), start)
     job.count(series=manifest.rows)
     tables.create(MODELS)
-    if is_whole(find(tables.read(MODELS), version)):
+    if is_whole(find(tables.read(MODELS), version), config):
         job.note(f"model {version} is trained already")
         return
     task = task_of(series, manifest, config, version, start)
     packed, log = train_ensemble(job.spark, task)
 
-    path = weights_path(config, version)
-    write_bytes(path, packed)
+    path = weights_path(version)
+    write_bytes(artifact(config, path), packed)
     rows = [{"model_version": version, **row} for row in log]
     log_frame = job.spark.createDataFrame(rows, TRAINING_LOG.schema)
     tables.replace(log_frame, TRAINING_LOG, {"model_version": version})

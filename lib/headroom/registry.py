@@ -44,9 +44,14 @@ def model_version(
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def weights_path(config: Config, version: str) -> str:
-    """Where the weights of a version lie."""
-    return f"{config.artifacts_path.rstrip('/')}/models/{version}.npz"
+def weights_path(version: str) -> str:
+    """Where the weights of a version lie, below the folder for artifacts."""
+    return f"models/{version}.npz"
+
+
+def artifact(config: Config, path: str) -> str:
+    """The whole path of a file below the folder for artifacts."""
+    return f"{config.artifacts_path.rstrip('/')}/{path}"
 
 
 def find(models: DataFrame, version: str) -> Row | None:
@@ -73,21 +78,21 @@ def champion(models: DataFrame) -> Row:
     return row
 
 
-def load(row: Row) -> ModelFile:
+def load(row: Row, config: Config) -> ModelFile:
     """The weights of a registered model. Raises ArtifactError where they are missing or altered."""
-    packed = read_bytes(row[c.WEIGHTS_PATH])
+    path = artifact(config, row[c.WEIGHTS_PATH])
+    packed = read_bytes(path)
     if hashlib.sha256(packed).hexdigest() != row[c.SHA256]:
         raise ArtifactError(
-            f"{row[c.WEIGHTS_PATH]} is not what was registered (sha256 differs); delete it and "
-            "run `train` again"
+            f"{path} is not what was registered (sha256 differs); delete it and run `train` again"
         )
     return ModelFile(row[c.MODEL_VERSION], packed, row[c.SHA256])
 
 
-def is_whole(row: Row | None) -> bool:
+def is_whole(row: Row | None, config: Config) -> bool:
     """Whether the registered weights are there, unaltered."""
     try:
-        return row is not None and bool(load(row).packed)
+        return row is not None and bool(load(row, config).packed)
     except ArtifactError:
         return False
 

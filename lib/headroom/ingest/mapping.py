@@ -18,6 +18,7 @@ from pyspark.sql.types import (
 from headroom import columns as c
 from headroom.config import Source, SourceColumns
 from headroom.errors import DataError, SchemaError
+from headroom.schemas import TELEMETRY
 
 RAW_TIMESTAMP = "raw_timestamp"
 RAW_TARGET = "raw_target"
@@ -62,7 +63,7 @@ def to_mapped(frame: DataFrame, source: Source) -> DataFrame:
     # Positions in place of names: dots, backticks and names that differ only in case stay apart.
     place = {name: f"_{i}" for i, name in enumerate(frame.columns)}
     # The name of the file is known only right above the scan.
-    placed = frame.select("*", F.input_file_name()).toDF(*place.values(), c.SOURCE_FILE)
+    placed = frame.select("*", _origin(source)).toDF(*place.values(), c.SOURCE_FILE)
     found = {name: F.col(position) for name, position in place.items()}
     return placed.where(_selection(found, source)).select(
         found[source.columns.item_id].cast("string").alias(c.ITEM_ID),
@@ -74,6 +75,16 @@ def to_mapped(frame: DataFrame, source: Source) -> DataFrame:
         _as_json(found).alias(c.RAW),
         F.col(c.SOURCE_FILE),
     )
+
+
+def _origin(source: Source) -> Column:
+    """The file of a row; of a table its name, because its files are nobody's business and differ
+    from one write of the same rows to the next."""
+    if source.format == "simulated":
+        return F.lit(TELEMETRY.name)
+    if source.format in ("delta", "table"):
+        return F.lit(source.path)
+    return F.input_file_name()
 
 
 def _selection(found: Mapping[str, Column], source: Source) -> Column:

@@ -85,12 +85,13 @@ def train_ensemble(spark: SparkSession, task: Task) -> tuple[bytes, list[Mapping
 def model_row(
     packed: bytes, path: str, version: str, config: Config, manifest: Manifest, code_version: str
 ) -> dict[str, Any]:
-    """The MODELS row of a new candidate."""
+    """The MODELS row of a new candidate: the same wherever the warehouse lies."""
+    settings = json.dumps(config.training.model_dump(mode="json"), sort_keys=True)
     return {
         c.MODEL_VERSION: version,
         c.STAGE: "candidate",
-        c.CONFIG: json.dumps(config.training.model_dump(mode="json"), sort_keys=True),
-        c.CONFIG_DIGEST: config.digest(),
+        c.CONFIG: settings,
+        c.CONFIG_DIGEST: hashlib.sha256(settings.encode()).hexdigest()[:12],
         c.CODE_VERSION: code_version,
         c.INPUTS: {"series": manifest.digest},
         c.METRICS: {},
