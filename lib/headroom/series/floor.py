@@ -86,7 +86,9 @@ def fit_scale(x: Floats) -> Scale:
     magnitude = np.where(np.abs(x) > 0, np.abs(x), np.nan)
     with np.errstate(all="ignore"):
         unit = 0.1 * _nan_quantile(magnitude, 0.1)
-    unit = np.where(np.isfinite(unit) & (unit > 0), unit, 1.0)
+    largest = np.nan_to_num(_nan_quantile(magnitude, 1.0))
+    unit = np.maximum(unit, 1e-9 * largest)  # no ratio may overflow
+    unit = np.where(np.isfinite(unit) & (unit > 1e-300), unit, 1.0)
     z = np.arcsinh(x / unit[:, None])
     center = _nan_mean(z)
     width = np.sqrt(_nan_mean((z - center[:, None]) ** 2))
