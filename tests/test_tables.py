@@ -15,7 +15,9 @@ Row = tuple[str, datetime, float | None, str]
 
 
 def frame(spark: SparkSession, *rows: Row) -> DataFrame:
-    return spark.createDataFrame(list(rows), OBSERVATIONS.schema)
+    """Observations, each of one row of the source."""
+    observations = [(item, time, target, 1, ingest) for item, time, target, ingest in rows]
+    return spark.createDataFrame(observations, OBSERVATIONS.schema)
 
 
 def same(left: DataFrame, right: DataFrame) -> None:
@@ -64,33 +66,21 @@ def test_a_constraint_refuses_the_whole_write(spark: SparkSession, tables: Table
     assert tables.read(OBSERVATIONS).count() == 0
 
 
-def test_a_table_that_lost_its_constraint_on_the_way_gets_it(
+def test_a_table_comes_with_its_constraints_in_one_commit(
     spark: SparkSession, tables: Tables
 ) -> None:
     from delta import DeltaTable
 
-    path = f"{tables.warehouse}/events"
-    DeltaTable.createIfNotExists(spark).location(path).addColumns(EVENTS.schema).execute()
-    tables.create(EVENTS)
-    properties = DeltaTable.forPath(spark, path).detail().first()["properties"]
-    assert "delta.constraints.ordered" in properties
+    for _ in range(2):
+        tables.create(EVENTS)
+    table = DeltaTable.forPath(spark, f"{tables.warehouse}/events")
+    assert "delta.constraints.ordered" in table.detail().first()["properties"]
+    assert table.history().count() == 1
 
 
 def test_a_table_that_is_not_there_says_what_to_run(tables: Tables) -> None:
     with pytest.raises(DataError, match=r"table events does not exist in .*; run the job"):
         tables.read(EVENTS)
-
-
-def test_a_catalog_warehouse_works_the_same(spark: SparkSession, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    spark.sql(f"CREATE DATABASE IF NOT EXISTS fleet LOCATION '{tmp_path}/fleet'")
-    catalog = Tables(spark, "spark_catalog.fleet")
-    try:
-        catalog.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
-        written = catalog.merge(frame(spark, ("b", T0, 2.0, "x")), OBSERVATIONS)
-        same(written, frame(spark, ("a", T0, 1.0, "x"), ("b", T0, 2.0, "x")))
-        same(Tables(spark, "spark_catalog.fleet").read(OBSERVATIONS), written)
-    finally:
-        spark.sql("DROP DATABASE fleet CASCADE")
 
 
 def test_conform_names_what_is_missing(spark: SparkSession) -> None:

@@ -1,5 +1,6 @@
 """What goes to a cluster holds the whole of headroom, and nothing that is not headroom's."""
 
+import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -20,6 +21,10 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=300,
     )
     return folder
+
+
+def on_spark_40() -> bool:
+    return os.environ.get("HEADROOM_SPARK", "4.0") == "4.0"
 
 
 def names(archive: Path) -> set[str]:
@@ -48,7 +53,8 @@ def test_the_zip_for_the_workers_is_the_wheel(dist: Path) -> None:
 
 
 def test_jars_jobs_and_configuration_are_beside_it(dist: Path) -> None:
-    locked = [line.split("  ")[1] for line in (ROOT / "jars.lock").read_text().splitlines()[1:]]
+    lock = ROOT / ("jars.lock" if on_spark_40() else "jars-spark35.lock")
+    locked = [line.split("  ")[1] for line in lock.read_text().splitlines()[1:]]
     assert {jar.name for jar in (dist / "jars").iterdir()} == {
         f"{coordinates.replace(':', '_')}.jar" for coordinates in locked
     }
