@@ -1,6 +1,7 @@
 """Delta: writes that can be repeated, versions that are pinned, constraints that hold."""
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
@@ -76,6 +77,22 @@ def test_a_table_comes_with_its_constraints_in_one_commit(
     table = DeltaTable.forPath(spark, f"{tables.warehouse}/events")
     assert "delta.constraints.ordered" in table.detail().first()["properties"]
     assert table.history().count() == 1
+
+
+def test_a_catalog_warehouse_writes_merges_and_reads(spark: SparkSession, tmp_path: Path) -> None:
+    spark.sql(f"CREATE DATABASE fleet LOCATION '{tmp_path}'")
+    try:
+        tables = Tables(spark, "spark_catalog.fleet")
+        with pytest.raises(DataError, match="does not exist in spark_catalog.fleet"):
+            tables.read(OBSERVATIONS)
+        tables.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
+        tables.replace(frame(spark, ("a", T0, 2.0, "x")), OBSERVATIONS, {"ingest_id": "x"})
+        written = tables.merge(frame(spark, ("b", T1, 3.0, "y")), OBSERVATIONS)
+        same(written, frame(spark, ("a", T0, 2.0, "x"), ("b", T1, 3.0, "y")))
+        with pytest.raises(Exception, match="finite_target"):
+            tables.merge(frame(spark, ("c", T0, float("nan"), "x")), OBSERVATIONS)
+    finally:
+        spark.sql("DROP DATABASE fleet CASCADE")
 
 
 def test_a_table_that_is_not_there_says_what_to_run(tables: Tables) -> None:

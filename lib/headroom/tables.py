@@ -79,11 +79,10 @@ class Tables:
         """The table with its schema and constraints, in one commit; again: nothing."""
         if self.exists(table):
             return
-        builder = DeltaTable.createIfNotExists(self.spark)
         if is_catalog(self.warehouse):
-            builder = builder.tableName(self._name(table))
-        else:
-            builder = builder.location(self._path(table))
+            self.spark.sql(_create_statement(self._name(table), table))
+            return
+        builder = DeltaTable.createIfNotExists(self.spark).location(self._path(table))
         for name, check in table.checks:
             builder = builder.property(f"delta.constraints.{name}", check)
         builder.addColumns(table.schema).execute()
@@ -195,6 +194,19 @@ def _table_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}", name):
         raise DataError(f"{name!r} is no table name; write catalog.schema.table")
     return name
+
+
+def _create_statement(name: str, table: Table) -> str:
+    """Delta's builder knows no names of three parts, so catalogs are told in SQL."""
+    columns = ", ".join(
+        f"`{field.name}` {field.dataType.simpleString()}{'' if field.nullable else ' NOT NULL'}"
+        for field in table.schema.fields
+    )
+    checks = ", ".join(
+        f"'delta.constraints.{check}' = {_literal(rule)}" for check, rule in table.checks
+    )
+    properties = f" TBLPROPERTIES ({checks})" if checks else ""
+    return f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta{properties}"
 
 
 def _predicate(where: Mapping[str, Any]) -> str:
