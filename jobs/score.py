@@ -1,10 +1,13 @@
 """Forecast every series from its last step on. Reads series, selections and the champion of models;
-merges forecasts: those of earlier starts stay.
+merges forecasts: those of earlier starts stay. Series with little or no history get what their
+siblings do.
 """
 
+from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
 from headroom.cli import Job, main
+from headroom.coldstart import build_cold_starts
 from headroom.registry import champion, load
 from headroom.schemas import FORECASTS, MODELS, SELECTIONS, SERIES
 from headroom.scoring import build_forecasts, latest_forecasts
@@ -15,10 +18,14 @@ def run(job: Job) -> None:
     model = load(champion(job.tables.read(MODELS)), job.config)
     selections = job.tables.read(SELECTIONS).where(F.col("model_version") == model.version)
     forecasts = build_forecasts(series, selections, model, job.config)
-    written = latest_forecasts(job.tables.merge(forecasts, FORECASTS))
+    forecasts = forecasts.persist(StorageLevel.DISK_ONLY)
+    first = build_cold_starts(series, forecasts).persist(StorageLevel.DISK_ONLY)
+    others = forecasts.join(first, "item_id", "left_anti")
+    written = latest_forecasts(job.tables.merge(others.unionByName(first), FORECASTS))
     n_series = series.count()
     n_refused = written.where("status != 'ok'").count()
-    job.count(series=n_series, refused=n_refused)
+    n_first = first.select("item_id").distinct().count()
+    job.count(series=n_series, cold_starts=n_first, refused=n_refused)
     job.limit_refused(n_refused, n_series)
 
 
