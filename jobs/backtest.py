@@ -5,13 +5,13 @@ backtest_forecasts and selections, and makes the model champion if it earned tha
 from pyspark import StorageLevel
 
 from headroom.cli import Job, code_version, main
-from headroom.evaluation.backtest import evaluate
+from headroom.evaluation.backtest import design_of, evaluate
 from headroom.evaluation.measures import beats_naive, fleet_measures, sentence
 from headroom.evaluation.verdict import (
     build_backtest_forecasts,
     build_backtests,
     build_selections,
-    fleet_losses,
+    fleet_record,
 )
 from headroom.registry import LEARNING, load, model_version, registered, staged
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, MODELS, SELECTIONS, SERIES
@@ -25,13 +25,15 @@ def run(job: Job) -> None:
     start = starting_weights(config)
     version = model_version(config, content_digest(series), code_version(*LEARNING), start)
     model = load(registered(models, version), config)
-    evaluations = evaluate(series, model, config).persist(StorageLevel.DISK_ONLY)
-    fleet = fleet_losses(evaluations)
+    design = design_of(config, model)
+    evaluated = evaluate(series, model, design, config.spark.series_per_task)
+    evaluations = evaluated.persist(StorageLevel.DISK_ONLY)
+    fleet = fleet_record(evaluations, design)
 
-    selections = build_selections(evaluations, fleet, version)
+    selections = build_selections(evaluations, fleet, version, design)
     tables.replace(selections, SELECTIONS, {"model_version": version})
-    tables.replace(build_backtest_forecasts(evaluations, fleet, config), BACKTEST_FORECASTS)
-    written = tables.replace(build_backtests(evaluations, fleet, version, config), BACKTESTS)
+    tables.replace(build_backtest_forecasts(evaluations, fleet, design), BACKTEST_FORECASTS)
+    written = tables.replace(build_backtests(evaluations, fleet, version, design), BACKTESTS)
     n_judged = evaluations.count()
     evaluations.unpersist()
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from headroom.errors import ConfigError
 
+SHIPPED = "shipped"
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
 
@@ -34,6 +35,13 @@ class Settings(BaseModel):
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def known_freq(freq: str) -> str:
+    """The frequency as it is. Raises ValueError for what is none."""
+    if not FREQ.match(freq):
+        raise ValueError(f"{freq!r} is no frequency; use 30s, 5min, h, D, 7D, W or MS")
+    return freq
 
 
 class SourceColumns(Settings):
@@ -117,9 +125,7 @@ class Series(Settings):
     @field_validator("freq")
     @classmethod
     def _freq_is_known(cls, freq: str) -> str:
-        if not FREQ.match(freq):
-            raise ValueError(f"{freq!r} is no frequency; use 30s, 5min, h, D, 7D, W or MS")
-        return freq
+        return known_freq(freq)
 
 
 class Forecast(Settings):
@@ -155,11 +161,22 @@ class Training(Settings):
     steps: int = Field(400, ge=1, description="Optimiser steps.")
     batch_size: int = Field(128, ge=1, description="Windows per step over all ranks together.")
     learning_rate: float = Field(2e-3, gt=0, le=1)
+    tuning_rate: float = Field(
+        3e-4, gt=0, le=1, description="Learning rate of networks that start from `start_from`."
+    )
     hidden_size: int = Field(48, ge=1, le=1024, description="Cells of each LSTM.")
     dropout: float = Field(0.1, ge=0, lt=1)
-    members: int = Field(2, ge=1, le=20, description="Networks in the ensemble, by seed.")
+    designs: tuple[Literal["full", "horizon", "plain"], ...] = Field(
+        ("full", "horizon"),
+        min_length=1,
+        description="Of networks that start from nothing, in turn: LSTMs over past and horizon, "
+        "over the horizon alone, or none.",
+    )
+    members: int = Field(4, ge=1, le=20, description="Networks that learn from the fleet.")
     start_from: str | None = Field(
-        None, description="Weights to start from, such as `pretrain` wrote; else random ones."
+        SHIPPED,
+        description="Networks that forecast as they are and that every second network starts from: "
+        "`shipped` with headroom, a file that `pretrain` wrote, or null for none.",
     )
     checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -171,21 +188,62 @@ class Training(Settings):
     )
 
 
-class Pretrain(Settings):
-    """The synthetic fleet that `pretrain` learns from, with `training` and `forecast` as given."""
+class SyntheticFleet(Settings):
+    """Synthetic series of one frequency, and the horizons that networks learn to forecast there."""
 
-    series: int = Field(4_000, ge=1, le=10_000_000)
-    min_length: int = Field(360, ge=16)
-    max_length: int = Field(1_100, ge=16)
+    freq: str = "h"
+    horizons: tuple[Annotated[int, Field(ge=1, le=10_000)], ...] = Field(min_length=1)
+    series: int = Field(ge=1, le=10_000_000)
+    min_length: int = Field(ge=16)
+    max_length: int = Field(ge=16)
+
+    @field_validator("freq")
+    @classmethod
+    def _freq_is_known(cls, freq: str) -> str:
+        return known_freq(freq)
+
+    @model_validator(mode="after")
+    def _lengths_rise(self) -> "SyntheticFleet":
+        if self.min_length > self.max_length:
+            raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
+        return self
+
+
+class Pretrain(Settings):
+    """The synthetic fleets that `pretrain` learns from, with `training` as given."""
+
+    fleets: tuple[SyntheticFleet, ...] = Field(
+        (
+            SyntheticFleet(
+                freq="h", horizons=(24, 48, 168), series=6_000, min_length=120, max_length=1_400
+            ),
+            SyntheticFleet(
+                freq="5min", horizons=(12, 96, 288), series=500, min_length=600, max_length=4_500
+            ),
+            SyntheticFleet(
+                freq="D", horizons=(7, 28, 60), series=1_500, min_length=60, max_length=900
+            ),
+            SyntheticFleet(
+                freq="W", horizons=(4, 13, 26), series=500, min_length=60, max_length=300
+            ),
+            SyntheticFleet(
+                freq="MS", horizons=(6, 12, 24), series=500, min_length=40, max_length=240
+            ),
+        ),
+        min_length=1,
+        description="One per frequency.",
+    )
     output: str | None = Field(
         None, description="File for the weights; default <artifacts>/pretrained.npz."
     )
 
-    @model_validator(mode="after")
-    def _lengths_rise(self) -> "Pretrain":
-        if self.min_length > self.max_length:
-            raise ValueError(f"min_length {self.min_length} is above max_length {self.max_length}")
-        return self
+    @field_validator("fleets")
+    @classmethod
+    def _one_per_frequency(cls, fleets: tuple[SyntheticFleet, ...]) -> tuple[SyntheticFleet, ...]:
+        freqs = [fleet.freq for fleet in fleets]
+        if len(set(freqs)) < len(freqs):
+            raise ValueError(f"one fleet per frequency, got {freqs}")
+        return fleets
 
 
 class TierPolicy(Settings):

@@ -14,8 +14,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from headroom import columns as c
 from headroom.arrow import batch_of, columns_of, lists, times
 from headroom.config import Config
+from headroom.model.artifact import unpack
 from headroom.schemas import FORECASTS, conform
-from headroom.series.methods import Network, forecast_methods, lower_bounds
+from headroom.series.methods import Networks, forecast_methods, lower_bounds, methods_with
 from headroom.series.panel import Panel, panel_of
 from headroom.series.quantiles import mean_of, widen
 
@@ -45,8 +46,13 @@ class ModelFile:
     packed: bytes
     sha256: str
 
-    def network(self) -> tuple[Network, Sequence[float]]:
-        """The network and the levels of its quantiles; MXNet is imported here, in the task."""
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that forecast with this model."""
+        return methods_with(member.kind for member in unpack(self.packed).members)
+
+    def networks(self) -> tuple[Networks, Sequence[float]]:
+        """The networks and the levels of their quantiles; MXNet is imported here, in the task."""
         from headroom.model.network import LEVELS
         from headroom.model.predict import load_predictor
 
@@ -57,8 +63,8 @@ def methods_of(
     model: ModelFile | None, panel: Panel, horizon: int, levels: Sequence[float]
 ) -> dict[str, Floats]:
     """Quantiles (series, step, level) by method; without a model, of the floors."""
-    network, network_levels = model.network() if model else (None, levels)
-    return dict(forecast_methods(panel, horizon, levels, network, network_levels))
+    networks, network_levels = model.networks() if model else (None, levels)
+    return forecast_methods(panel, horizon, levels, networks, network_levels)
 
 
 def spread_over_tasks(series: DataFrame, per_task: int) -> DataFrame:

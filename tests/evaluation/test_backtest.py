@@ -3,27 +3,19 @@
 from typing import Any
 
 import numpy as np
-import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from headroom import columns as c
 from headroom.arrow import batch_of, columns_of
-from headroom.evaluation import backtest, verdict
-from headroom.evaluation.backtest import EVALUATIONS, Design, evaluate_panel
+from headroom.evaluation import verdict
+from headroom.evaluation.backtest import EVALUATIONS, LOSSES, Design, evaluate_panel
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS
-from headroom.series.methods import LOG_AR, SEASONAL_NAIVE
+from headroom.series.methods import FLOORS
 from headroom.series.panel import Panel, panel_of
-from headroom.series.selection import FACTORS
+from headroom.series.selection import FACTORS, Record
 
-DESIGN = Design(horizon=24, windows=2, selection_windows=2, levels=(0.1, 0.5, 0.9))
-FLOORS = (SEASONAL_NAIVE, LOG_AR)
-FLEET = np.zeros((2, len(FACTORS)))
-
-
-@pytest.fixture(autouse=True)
-def _floors_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backtest, "METHODS", FLOORS)
-    monkeypatch.setattr(verdict, "METHODS", FLOORS)
+DESIGN = Design(horizon=24, windows=2, selection_windows=2, levels=(0.1, 0.5, 0.9), methods=FLOORS)
+FLEET = Record(np.zeros((2, len(FACTORS))), np.ones((2, len(FACTORS))))
 
 
 def series(seed: int, length: int) -> np.ndarray:
@@ -81,7 +73,7 @@ def test_no_window_knows_what_comes_after_its_start() -> None:
     first, second = (np.reshape(row[c.QUANTILES], shape) for row in (before, after))
     np.testing.assert_array_equal(first[:, 0], second[:, 0])
     np.testing.assert_array_equal(first[:, 1], second[:, 1])
-    np.testing.assert_array_equal(before[backtest.LOSSES], after[backtest.LOSSES])
+    np.testing.assert_array_equal(before[LOSSES], after[LOSSES])
 
 
 def test_a_series_younger_than_the_windows_is_judged_where_it_lived() -> None:

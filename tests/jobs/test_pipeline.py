@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from headroom.cli import DONE, Job, run_job
+from headroom.coldstart import SIBLINGS
 from headroom.config import Config, build_config
 from headroom.schemas import (
     BACKTEST_FORECASTS,
@@ -53,8 +54,9 @@ def write_source(path: Path) -> None:
                     {"item_id": f"{region}/{metric}", "timestamp": hours, "target": values}
                 ).assign(region=region, metric=metric)
             )
-    short = rows[0].head(5).assign(item_id="new/requests", region="new")
-    pd.concat([*rows, short]).to_csv(path, index=False)
+    short = rows[0].tail(5).assign(item_id="new/requests", region="new")
+    alone = short.assign(item_id="new/errors", metric="errors")
+    pd.concat([*rows, short, alone]).to_csv(path, index=False)
 
 
 def config_of(folder: Path) -> Config:
@@ -98,7 +100,7 @@ def rows_of(tables: Tables, table: Table, *order: str) -> pd.DataFrame:
 def test_every_series_has_its_row_and_its_reason(pipeline: tuple[Config, Tables]) -> None:
     _, tables = pipeline
     series = rows_of(tables, SERIES).set_index("item_id")
-    assert len(series) == 7
+    assert len(series) == 8
     assert series.loc["new/requests", "status"] == "short_history"
     assert "5" in series.loc["new/requests", "reason"]
 
@@ -135,14 +137,32 @@ def test_every_series_is_forecast_or_refused_with_a_reason(pipeline: tuple[Confi
     found = rows_of(tables, FORECASTS)
     fine = found[found["status"] == "ok"]
     assert fine.groupby("item_id").size().eq(HORIZON).all()
-    assert fine["item_id"].nunique() == 6
+    assert fine["item_id"].nunique() == 7
     assert fine["timestamp"].min() == pd.Timestamp("2024-03-22")
     refused = found[found["status"] != "ok"]
-    assert refused["item_id"].tolist() == ["new/requests"]
+    assert refused["item_id"].tolist() == ["new/errors"]
     assert refused["step"].tolist() == [0]
     assert refused["reason"].notna().all()
     served = rows_of(tables, SELECTIONS)
-    assert set(fine["method"]) <= set(served["method"])
+    assert set(fine["method"]) <= {*served["method"], SIBLINGS}
+
+
+def test_a_series_of_five_hours_is_forecast_as_its_siblings_are(
+    pipeline: tuple[Config, Tables],
+) -> None:
+    _, tables = pipeline
+    found = rows_of(tables, FORECASTS, "step")
+    young = found[found["item_id"] == "new/requests"].sort_values("step")
+    assert set(young["method"]) == {SIBLINGS}
+    assert young["reason"].str.contains("forecast from 3 series of the same metric").all()
+    older = found[found["item_id"].isin(["eu/requests", "us/requests", "ap/requests"])]
+    assert older["mean"].min() / 2 < young["mean"].min()
+    assert young["mean"].max() < 2 * older["mean"].max()
+
+    def width(rows: pd.DataFrame) -> float:
+        return float(np.mean([quantiles[-1] - quantiles[0] for quantiles in rows["quantiles"]]))
+
+    assert width(young) > width(older[older["item_id"] == "eu/requests"])
 
 
 def test_a_fleet_without_capacity_is_told_so_and_nothing_fails(

@@ -12,6 +12,7 @@ from headroom.model.mx import mx
 from headroom.model.network import LEVELS, Shape, build_network, set_weights, weights_of
 from headroom.model.predict import Predictor, known_codes
 from headroom.series.examples import N_PATCH, N_STEP, PERIODS, Examples
+from headroom.series.methods import SCRATCH
 from headroom.series.quantiles import normal_scores
 
 SHAPE = Shape(hidden_size=8, dropout=0.0, cardinalities=(3,))
@@ -37,38 +38,40 @@ def shaken(seed: int = 3) -> dict[str, np.ndarray]:
 
 
 def packed(*members: dict[str, np.ndarray]) -> bytes:
-    return artifact.pack(members, SHAPE.to_dict(), {"why": "test"})
+    return artifact.pack(
+        [artifact.Member(SCRATCH, SHAPE.to_dict(), weights) for weights in members], {"why": "test"}
+    )
+
+
+def predicted(data: bytes, given: Examples) -> np.ndarray:
+    return Predictor(artifact.unpack(data)).quantiles(given)[SCRATCH]
 
 
 def test_an_untrained_network_says_what_the_floor_says() -> None:
-    predictor = Predictor(artifact.unpack(packed(weights_of(build_network(SHAPE, seed=4)))))
-    quantiles = predictor.quantiles(examples())
+    quantiles = predicted(packed(weights_of(build_network(SHAPE, seed=4))), examples())
     np.testing.assert_allclose(
         quantiles, np.broadcast_to(normal_scores(LEVELS), quantiles.shape), atol=1e-5
     )
 
 
 def test_quantiles_never_cross_whatever_the_weights() -> None:
-    quantiles = Predictor(artifact.unpack(packed(shaken()))).quantiles(examples(40))
+    quantiles = predicted(packed(shaken()), examples(40))
     assert np.isfinite(quantiles).all()
     assert (np.diff(quantiles, axis=2) >= 0).all()
 
 
 def test_an_ensemble_is_the_mean_of_its_members() -> None:
     one, two = shaken(1), shaken(2)
-    mean = np.mean(
-        [Predictor(artifact.unpack(packed(w))).quantiles(examples()) for w in (one, two)], 0
-    )
-    both = Predictor(artifact.unpack(packed(one, two))).quantiles(examples())
+    mean = np.mean([predicted(packed(weights), examples()) for weights in (one, two)], axis=0)
+    both = predicted(packed(one, two), examples())
     np.testing.assert_allclose(both, mean, rtol=1e-6)
 
 
 def test_the_prediction_of_a_window_does_not_depend_on_its_company() -> None:
-    predictor = Predictor(artifact.unpack(packed(shaken())))
     whole, first = examples(7), examples(7)
     alone = Examples(**{name: getattr(first, name)[:1] for name in Examples.__dataclass_fields__})
     np.testing.assert_allclose(
-        predictor.quantiles(alone)[0], predictor.quantiles(whole)[0], atol=1e-5
+        predicted(packed(shaken()), alone)[0], predicted(packed(shaken()), whole)[0], atol=1e-5
     )
 
 

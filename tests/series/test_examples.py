@@ -54,7 +54,7 @@ def test_company_does_not_matter() -> None:
 
 
 def test_an_event_is_seen_once_it_is_known() -> None:
-    def lift(known_step: int) -> float:
+    def lift(known_step: int) -> np.ndarray:
         event = {
             "kind": "live_event",
             "first_step": ORIGIN + 3,
@@ -62,10 +62,28 @@ def test_an_event_is_seen_once_it_is_known() -> None:
             "expected_lift": 0.4,
             "known_step": known_step,
         }
-        return float(window(make_panel(series(1), events=[event])).steps[0, :, -1].sum())
+        features = window(make_panel(series(1), events=[event])).steps
+        return features[0, :, -5]
 
-    assert lift(ORIGIN - 1) == pytest.approx(1.2)
-    assert lift(ORIGIN) == 0.0
+    fitted = fit(make_panel(series(1)), HORIZON, ORIGIN)
+    unit = 2 * fitted.floor.scale.width[0] * fitted.spreads[0, 3:6]
+    assert np.flatnonzero(lift(ORIGIN - 1)).tolist() == [3, 4, 5]
+    np.testing.assert_allclose(lift(ORIGIN - 1)[3:6], np.minimum(np.log(1.4) / unit, 8), rtol=1e-5)
+    assert not lift(ORIGIN).any()
+
+
+def test_an_event_of_yesterday_marks_the_same_hours_today() -> None:
+    event = {
+        "kind": "live_event",
+        "first_step": ORIGIN - 21,
+        "last_step": ORIGIN - 20,
+        "expected_lift": 0.4,
+        "known_step": 0,
+    }
+    steps = window(make_panel(series(1), events=[event])).steps[0]
+    assert np.flatnonzero(steps[:, -4]).tolist() == [3, 4]
+    assert (steps[3:5, -3] > 0).all()
+    assert not steps[:, -2:].any()
 
 
 def test_the_calendar_is_local() -> None:

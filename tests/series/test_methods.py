@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from panels import make_panel, series
 
-from headroom.series.methods import LOG_AR, SEASONAL_NAIVE, forecast_methods, seasonal_naive
+from headroom.series.methods import (
+    LOG_AR,
+    SEASONAL_NAIVE,
+    TUNED,
+    ZERO_SHOT,
+    forecast_methods,
+    methods_with,
+    seasonal_naive,
+)
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -41,7 +49,11 @@ def test_a_network_that_adds_nothing_is_the_floor() -> None:
     from headroom.series.quantiles import normal_scores
 
     def silent(examples):  # type: ignore[no-untyped-def]
-        return np.broadcast_to(normal_scores(LEVELS), (*examples.center.shape, 3))
+        scores = np.broadcast_to(normal_scores(LEVELS), (*examples.center.shape, 3))
+        return {ZERO_SHOT: scores, TUNED: scores}
 
     found = forecast_methods(make_panel(series(5)), 24, LEVELS, silent, LEVELS)
-    np.testing.assert_allclose(found["lstm"], found[LOG_AR])
+    assert tuple(found) == methods_with(kind for kind in (ZERO_SHOT, TUNED))
+    assert tuple(found)[2:] == ("lstm_zero_shot", "lstm_tuned", "lstm")
+    for name in set(found) - {SEASONAL_NAIVE}:
+        np.testing.assert_allclose(found[name], found[LOG_AR])

@@ -3,19 +3,20 @@
 import numpy as np
 import pytest
 
-from headroom.series.synthetic import autoregressed, synthetic_series
+from headroom.series.synthetic import announced, autoregressed, synthetic_series
 
 
 def drawn(seed: int, length: int = 500, seasons: tuple[int, ...] = (24, 168)) -> np.ndarray:
-    return synthetic_series(np.random.default_rng(seed), length, seasons)
+    return synthetic_series(np.random.default_rng(seed), length, seasons)[0]
 
 
 @pytest.mark.parametrize("seasons", [(24, 168), (7,), (288, 2016), ()])
-def test_every_series_is_finite(seasons: tuple[int, ...]) -> None:
+def test_every_series_is_finite_where_observed(seasons: tuple[int, ...]) -> None:
     for seed in range(60):
         values = drawn(seed, 400, seasons)
         assert values.shape == (400,)
-        assert np.isfinite(values).all()
+        assert not np.isinf(values).any()
+        assert np.isnan(values).mean() < 0.5
 
 
 def test_a_seed_decides_the_series() -> None:
@@ -25,7 +26,7 @@ def test_a_seed_decides_the_series() -> None:
 
 def test_most_have_a_rhythm_and_some_have_none() -> None:
     def strength(x: np.ndarray) -> float:
-        centered = x - x.mean()
+        centered = np.nan_to_num(x - np.nanmean(x))
         return float((centered[24:] * centered[:-24]).mean() / (centered.var() + 1e-12))
 
     strengths = np.array([strength(np.log1p(np.abs(drawn(seed)))) for seed in range(120)])
@@ -40,3 +41,16 @@ def test_memory_is_that_of_the_recursion() -> None:
         last = 0.9 * last + shock
         expected.append(last)
     np.testing.assert_allclose(autoregressed(shocks, 0.9), expected)
+
+
+def test_announced_events_are_told_before_they_happen_and_lift_what_they_say() -> None:
+    agreed = []
+    for seed in range(40):
+        factors, events = announced(np.random.default_rng(seed), 600, (24, 168))
+        assert factors.shape == (600,)
+        for event in events:
+            assert event.known_step < event.first_step <= event.last_step
+            if event.kind == "live_event" and event.expected_lift and event.first_step < 600:
+                agreed.append((event.expected_lift, factors[event.first_step] - 1))
+    expected, happened = np.array(agreed).T
+    assert np.corrcoef(expected, happened)[0, 1] > 0.25

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from headroom.config import Training
 from headroom.errors import TrainingError
 from headroom.model.artifact import unpack
+from headroom.series.methods import SCRATCH, TUNED, ZERO_SHOT
 from headroom.training import loop
 from headroom.training.communicator import Alone
 from headroom.training.heartbeat import Heartbeat
@@ -51,7 +53,7 @@ def task(folder: Path, **settings: Any) -> loop.Task:
     return loop.Task(
         manifest=Manifest("unused", "digest", shards),
         folder=str(folder),
-        horizon=HORIZON,
+        horizons={"h": (HORIZON,)},
         holdout=HORIZON,
         cardinalities=(2,),
         settings=Training(**{**defaults, **settings}),
@@ -61,7 +63,7 @@ def task(folder: Path, **settings: Any) -> loop.Task:
 
 def weights(trained: loop.Trained) -> dict[str, np.ndarray]:
     assert trained.packed is not None
-    return unpack(trained.packed).members[0]
+    return unpack(trained.packed).members[0].weights
 
 
 def test_the_loss_falls_below_that_of_the_floor(tmp_path: Path) -> None:
@@ -94,6 +96,40 @@ def test_a_run_that_was_stopped_ends_in_the_same_weights(
     assert [row["epoch"] for row in resumed.log] == [1, 2]
 
 
+def test_fleets_of_two_frequencies_are_learnt_from_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed(_: Manifest, shards: Sequence[int]) -> dict[str, list[Any]]:
+        columns = rows(shards)
+        return {**columns, "freq": ["D" if shard == 2 else "h" for shard in shards for _ in "ab"]}
+
+    monkeypatch.setattr(loop, "read_shards", mixed)
+    both = replace(task(tmp_path / "one"), horizons={"h": (6, 12), "D": (7,)})
+    alone = weights(loop.train(both, Alone()))
+    two = in_threads(
+        2, lambda comm: loop.train(replace(both, folder=str(tmp_path / f"two-{comm.rank}")), comm)
+    )
+    for name, weight in weights(two[0]).items():
+        np.testing.assert_allclose(weight, alone[name], atol=2e-5)
+
+
+def test_networks_that_were_given_stay_and_every_second_one_starts_from_them(
+    tmp_path: Path,
+) -> None:
+    given = loop.train(replace(task(tmp_path / "given"), cardinalities=()), Alone())
+    still = {"tuning_rate": 1e-12, "members": 2, "steps": 2}
+    begun = replace(task(tmp_path / "begun", **still), start=given.packed, kinds=(TUNED, SCRATCH))
+    trained = loop.train(begun, Alone())
+    assert trained.packed is not None
+    members = unpack(trained.packed).members
+    assert [member.kind for member in members] == [ZERO_SHOT, TUNED, SCRATCH]
+    zero_shot, tuned, _ = (member.weights for member in members)
+    for name, weight in weights(given).items():
+        np.testing.assert_array_equal(zero_shot[name], weight)
+        categories = 3 if name == "network_c0_weight" else 1  # each starts as the unknown one
+        np.testing.assert_allclose(tuned[name], np.repeat(weight, categories, axis=0), atol=1e-9)
+
+
 def test_two_ranks_end_where_one_does(tmp_path: Path) -> None:
     alone = weights(loop.train(task(tmp_path / "one"), Alone()))
     results = in_threads(2, lambda comm: loop.train(task(tmp_path / f"two-{comm.rank}"), comm))
@@ -114,7 +150,7 @@ def test_a_fleet_too_young_to_train_on_says_so(tmp_path: Path) -> None:
     young = task(tmp_path)
     empty = Manifest("unused", "digest", tuple(Shard(s, 0, 0, ()) for s in range(3)))
     with pytest.raises(TrainingError, match="no series to train on"):
-        loop.train(loop.Task(**{**young.__dict__, "manifest": empty}), Alone())
+        loop.train(replace(young, manifest=empty), Alone())
 
 
 class Poisoned(Alone):
@@ -175,7 +211,9 @@ def in_threads(size: int, function: Any) -> list[Any]:
         thread.start()
     for thread in threads:
         thread.join()
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
+    for error in sorted(
+        (result for result in results if isinstance(result, BaseException)),
+        key=lambda error: isinstance(error, threading.BrokenBarrierError),
+    ):
+        raise error  # what went wrong first, not that others waited in vain
     return results

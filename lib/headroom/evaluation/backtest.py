@@ -33,13 +33,13 @@ from headroom.arrow import batch_of, columns_of, lists, times
 from headroom.config import Config
 from headroom.scoring import OK, PANEL_COLUMNS, ModelFile, methods_of, spread_over_tasks
 from headroom.series import metrics
-from headroom.series.methods import METHODS, lower_bounds
+from headroom.series.methods import lower_bounds
 from headroom.series.panel import Panel, panel_of
-from headroom.series.selection import FACTORS, selection_losses
+from headroom.series.selection import FACTORS, selection_coverage, selection_losses
 
 Floats = NDArray[np.float64]
 
-LOSSES = "losses"
+LOSSES, COVERED = "losses", "covered"
 
 # One row per series; arrays are flat, their axes in the comment.
 EVALUATIONS = StructType(
@@ -52,6 +52,7 @@ EVALUATIONS = StructType(
         StructField("floor_at", DoubleType()),  # quantiles are not below
         StructField(c.QUANTILES, ArrayType(DoubleType())),  # method × window × step × level
         StructField(LOSSES, ArrayType(DoubleType())),  # method × factor, log
+        StructField(COVERED, ArrayType(DoubleType())),  # method × factor
         StructField(c.N_WINDOWS, IntegerType()),  # selection windows with a target
     ]
 )
@@ -59,12 +60,13 @@ EVALUATIONS = StructType(
 
 @dataclass(frozen=True)
 class Design:
-    """The windows and levels of a backtest."""
+    """The windows and levels of a backtest, and the methods judged, from simple to complex."""
 
     horizon: int
     windows: int
     selection_windows: int
     levels: tuple[float, ...]
+    methods: tuple[str, ...]
 
     @property
     def holdout(self) -> int:
@@ -72,19 +74,21 @@ class Design:
         return self.horizon * (self.windows + self.selection_windows)
 
 
-def design_of(config: Config) -> Design:
-    """The backtest that a configuration asks for."""
+def design_of(config: Config, model: ModelFile) -> Design:
+    """The backtest of a model that a configuration asks for."""
     return Design(
         config.forecast.prediction_length,
         config.backtest.windows,
         config.backtest.selection_windows,
         config.forecast.quantile_levels,
+        model.methods,
     )
 
 
-def evaluate(series: DataFrame, model: ModelFile, config: Config) -> DataFrame:
+def evaluate(
+    series: DataFrame, model: ModelFile, design: Design, series_per_task: int
+) -> DataFrame:
     """EVALUATIONS: one row per `ok` series."""
-    design = design_of(config)
     schema = to_arrow_schema(EVALUATIONS)
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -93,7 +97,7 @@ def evaluate(series: DataFrame, model: ModelFile, config: Config) -> DataFrame:
             yield batch_of(evaluate_panel(panel, model, design), schema)
 
     ok = series.where(F.col(c.STATUS) == OK).select(*PANEL_COLUMNS)
-    tasks = spread_over_tasks(ok, config.spark.series_per_task)
+    tasks = spread_over_tasks(ok, series_per_task)
     return tasks.mapInArrow(run, EVALUATIONS)
 
 
@@ -108,7 +112,7 @@ def evaluate_panel(panel: Panel, model: ModelFile | None, design: Design) -> dic
         for back in range(design.selection_windows, 0, -1)
     ]
     n_series = len(panel.item_ids)
-    losses, n_windows = _losses(earlier, design.levels)
+    losses, covered, n_windows = _records(earlier, design)
     stamps = _stamps(panel, design)
     quantiles = np.stack([window.quantiles for window in judged], axis=2)
     targets = np.stack([window.target for window in judged], axis=1)
@@ -121,6 +125,7 @@ def evaluate_panel(panel: Panel, model: ModelFile | None, design: Design) -> dic
         "floor_at": np.where(np.isfinite(judged[0].floor_at), 0.0, -1e300),
         c.QUANTILES: lists(np.moveaxis(quantiles, 0, 1).reshape(n_series, -1)),
         LOSSES: lists(losses.reshape(n_series, -1)),
+        COVERED: lists(covered.reshape(n_series, -1)),
         c.N_WINDOWS: n_windows,
     }
 
@@ -139,23 +144,25 @@ def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> 
     past = panel.until(min(end, panel.n_steps))
     has_history = ~np.isnan(past.values).all(axis=1)
     n_series = len(panel.item_ids)
-    shape = (len(METHODS), n_series, design.horizon, len(design.levels))
+    shape = (len(design.methods), n_series, design.horizon, len(design.levels))
     quantiles = np.full(shape, np.nan)
     target = np.full((n_series, design.horizon), np.nan)
     if begin > 0 and has_history.any():
-        methods = methods_of(model, past, design.horizon, design.levels)
-        for place, name in enumerate(METHODS):
-            quantiles[place] = np.where(has_history[:, None, None], methods[name], np.nan)
+        found = methods_of(model, past, design.horizon, design.levels)
+        for place, name in enumerate(design.methods):
+            quantiles[place] = np.where(has_history[:, None, None], found[name], np.nan)
         target = panel.values[:, begin : begin + design.horizon]
     season = panel.freq.seasons[0] if panel.freq.seasons else 1
     scale = metrics.seasonal_error(past.values, season)
     return _Window(target, quantiles, scale, lower_bounds(past.values))
 
 
-def _losses(windows: Sequence[_Window], levels: Sequence[float]) -> tuple[Floats, list[int]]:
-    """Log selection losses (series, method, factor), NaN without a window, and the windows."""
+def _records(windows: Sequence[_Window], design: Design) -> tuple[Floats, Floats, list[int]]:
+    """Log selection losses and coverage (series, method, factor), NaN without a window, and the
+    number of windows."""
     n_series = len(windows[0].target)
-    losses = np.full((n_series, len(METHODS), len(FACTORS)), np.nan)
+    shape = (n_series, len(design.methods), len(FACTORS))
+    losses, covered = np.full(shape, np.nan), np.full(shape, np.nan)
     counts = []
     for row in range(n_series):
         usable = [
@@ -166,12 +173,13 @@ def _losses(windows: Sequence[_Window], levels: Sequence[float]) -> tuple[Floats
         if not usable:
             continue
         targets = np.stack([window.target[row] for window in usable])
-        for place in range(len(METHODS)):
+        for place in range(len(design.methods)):
             forecasts = np.stack([window.quantiles[place, row] for window in usable])
-            loss = selection_losses(targets, forecasts, levels)
+            loss = selection_losses(targets, forecasts, design.levels)
             # The smallest loss worth telling apart: below it all methods are perfect.
             losses[row, place] = np.log(loss + 1e-6 * np.nanmean(np.abs(targets)) + 1e-12)
-    return losses, counts
+            covered[row, place] = selection_coverage(targets, forecasts, design.levels)
+    return losses, covered, counts
 
 
 def _stamps(panel: Panel, design: Design) -> NDArray[np.datetime64]:

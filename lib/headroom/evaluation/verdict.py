@@ -13,67 +13,72 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from headroom import columns as c
 from headroom.arrow import batch_of, columns_of, lists, times
-from headroom.config import Config
-from headroom.evaluation.backtest import LOSSES, Design, design_of
+from headroom.evaluation.backtest import COVERED, LOSSES, Design
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, SELECTIONS, Table, conform
 from headroom.series import metrics
-from headroom.series.methods import METHODS
 from headroom.series.quantiles import at_levels, mean_of, widen
-from headroom.series.selection import FACTORS, Choice, choose
+from headroom.series.selection import FACTORS, Choice, Record, choose
 
 Floats = NDArray[np.float64]
 
 
-def fleet_losses(evaluations: DataFrame) -> Floats:
-    """Mean over series of the log losses (method, factor), each series relative to its own mean."""
-    shape = (len(METHODS), len(FACTORS))
+def fleet_record(evaluations: DataFrame, design: Design) -> Record:
+    """Means over series: of the log losses, each series relative to its own mean, and of the
+    coverage."""
+    shape = (len(design.methods), len(FACTORS))
     rows = (
         evaluations.where(F.col(c.N_WINDOWS) > 0)
         .withColumn("level", F.expr(f"aggregate({LOSSES}, 0D, (a, x) -> a + x) / size({LOSSES})"))
-        .select("level", F.posexplode(LOSSES).alias("place", "loss"))
+        .select("level", F.posexplode(F.arrays_zip(LOSSES, COVERED)).alias("place", "one"))
         .groupBy("place")
-        .agg(F.avg(F.col("loss") - F.col("level")).alias("loss"))
+        .agg(
+            F.avg(F.col(f"one.{LOSSES}") - F.col("level")).alias(LOSSES),
+            F.avg(f"one.{COVERED}").alias(COVERED),
+        )
         .collect()  # methods × factors rows
     )
-    losses = np.zeros(shape)
+    record = Record(np.zeros(shape), np.ones(shape))
     for row in rows:
-        losses.flat[row["place"]] = row["loss"]
-    return losses
+        record.losses.flat[row["place"]] = row[LOSSES]
+        record.covered.flat[row["place"]] = row[COVERED]
+    return record
 
 
-def build_selections(evaluations: DataFrame, fleet: Floats, version: str) -> DataFrame:
+def build_selections(
+    evaluations: DataFrame, fleet: Record, version: str, design: Design
+) -> DataFrame:
     """SELECTIONS: the choice of every series, and that of the fleet for the others."""
     schema = to_arrow_schema(SELECTIONS.schema)
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             rows = columns_of(batch)
-            chosen = [_choice(row, fleet) for row in _rows(rows)]
+            chosen = [_choice(row, fleet, design) for row in _rows(rows)]
             yield batch_of(
                 _selection_rows(rows[c.ITEM_ID], chosen, rows[c.N_WINDOWS], version), schema
             )
 
-    own = evaluations.select(c.ITEM_ID, LOSSES, c.N_WINDOWS).mapInArrow(run, SELECTIONS.schema)
-    default = choose(METHODS, None, fleet, 0)
+    own = evaluations.select(c.ITEM_ID, LOSSES, COVERED, c.N_WINDOWS).mapInArrow(
+        run, SELECTIONS.schema
+    )
+    default = choose(design.methods, None, fleet, 0)
     row = (version, "", default.method, default.factor, default.score, 0)
     everyone = evaluations.sparkSession.createDataFrame([row], SELECTIONS.schema)
     return conform(own.unionByName(everyone), SELECTIONS)
 
 
-def build_backtest_forecasts(evaluations: DataFrame, fleet: Floats, config: Config) -> DataFrame:
+def build_backtest_forecasts(evaluations: DataFrame, fleet: Record, design: Design) -> DataFrame:
     """BACKTEST_FORECASTS: every method's quantiles of every step of the judged windows.
 
     The served method's rows carry its widened quantiles; the others are as the method made them.
     """
-    design = design_of(config)
     return _exploded(evaluations, BACKTEST_FORECASTS, lambda row: _step_columns(row, fleet, design))
 
 
 def build_backtests(
-    evaluations: DataFrame, fleet: Floats, version: str, config: Config
+    evaluations: DataFrame, fleet: Record, version: str, design: Design
 ) -> DataFrame:
     """BACKTESTS: the measures of every method on every judged window."""
-    design = design_of(config)
 
     def measures(row: Mapping[str, Any]) -> dict[str, Any]:
         return _measure_columns(row, fleet, version, design)
@@ -94,9 +99,13 @@ def _exploded(
     return conform(evaluations.mapInArrow(run, table.schema), table)
 
 
-def _choice(row: Mapping[str, Any], fleet: Floats) -> Choice:
-    own = np.asarray(row[LOSSES], dtype=np.float64).reshape(len(METHODS), len(FACTORS))
-    return choose(METHODS, own, fleet, int(row[c.N_WINDOWS]))
+def _choice(row: Mapping[str, Any], fleet: Record, design: Design) -> Choice:
+    losses, covered = (
+        np.asarray(row[name], dtype=np.float64).reshape(fleet.losses.shape)
+        for name in (LOSSES, COVERED)
+    )
+    own = Record(losses, covered)
+    return choose(design.methods, own, fleet, int(row[c.N_WINDOWS]))
 
 
 def _selection_rows(
@@ -124,14 +133,14 @@ class _Judged:
     is_selected: NDArray[np.bool_]  # (method,)
 
 
-def _judged(row: Mapping[str, Any], fleet: Floats, design: Design) -> _Judged:
-    shape = (len(METHODS), design.windows, design.horizon, len(design.levels))
+def _judged(row: Mapping[str, Any], fleet: Record, design: Design) -> _Judged:
+    shape = (len(design.methods), design.windows, design.horizon, len(design.levels))
     quantiles = np.asarray(row[c.QUANTILES], dtype=np.float64).reshape(shape)
     targets = np.asarray(row["targets"], dtype=np.float64).reshape(shape[1:3])
     stamps = np.array(row["stamps"], dtype="datetime64[s]").reshape(shape[1:3])
     exists = ~np.isnan(quantiles[0]).any(axis=(1, 2))
-    choice = _choice(row, fleet)
-    place = METHODS.index(choice.method)
+    choice = _choice(row, fleet, design)
+    place = design.methods.index(choice.method)
     wide = widen(quantiles[place], design.levels, choice.factor)
     quantiles[place] = np.maximum(wide, row["floor_at"])
     return _Judged(
@@ -140,11 +149,11 @@ def _judged(row: Mapping[str, Any], fleet: Floats, design: Design) -> _Judged:
         targets[exists],
         np.asarray(row["scales"], dtype=np.float64)[exists],
         quantiles[:, exists],
-        np.arange(len(METHODS)) == place,
+        np.arange(len(design.methods)) == place,
     )
 
 
-def _step_columns(row: Mapping[str, Any], fleet: Floats, design: Design) -> dict[str, Any]:
+def _step_columns(row: Mapping[str, Any], fleet: Record, design: Design) -> dict[str, Any]:
     judged = _judged(row, fleet, design)
     n_methods, n_windows, horizon, n_levels = judged.quantiles.shape
     n_steps = n_windows * horizon
@@ -157,7 +166,7 @@ def _step_columns(row: Mapping[str, Any], fleet: Floats, design: Design) -> dict
         c.FORECAST_START: times(np.tile(starts, n_methods)),
         c.TIMESTAMP: times(np.tile(judged.stamps.ravel(), n_methods)),
         c.STEP: np.tile(np.arange(1, horizon + 1), n_methods * n_windows),
-        c.MODEL: np.repeat(np.array(METHODS, dtype=object), n_steps),
+        c.MODEL: np.repeat(np.array(design.methods, dtype=object), n_steps),
         c.IS_SELECTED: np.repeat(judged.is_selected, n_steps),
         c.TARGET: np.tile(judged.targets.ravel(), n_methods),
         c.MEAN: mean_of(flat, design.levels),
@@ -167,7 +176,7 @@ def _step_columns(row: Mapping[str, Any], fleet: Floats, design: Design) -> dict
 
 
 def _measure_columns(
-    row: Mapping[str, Any], fleet: Floats, version: str, design: Design
+    row: Mapping[str, Any], fleet: Record, version: str, design: Design
 ) -> dict[str, Any]:
     judged = _judged(row, fleet, design)
     quantiles, levels = judged.quantiles, design.levels
@@ -185,7 +194,7 @@ def _measure_columns(
         c.ITEM_ID: [row[c.ITEM_ID]] * n_rows,
         c.WINDOW: np.tile(judged.windows, n_methods),
         c.FORECAST_START: times(np.tile(judged.stamps[:, 0], n_methods)),
-        c.MODEL: np.repeat(np.array(METHODS, dtype=object), n_windows),
+        c.MODEL: np.repeat(np.array(design.methods, dtype=object), n_windows),
         c.MODEL_VERSION: [version] * n_rows,
         c.IS_SELECTED: np.repeat(judged.is_selected, n_windows),
         c.MEAN_WQL_LOSS: metrics.quantile_loss(target, quantiles, levels).ravel(),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from headroom.errors import ArtifactError
 from headroom.series.examples import N_PATCH, N_STEP
 
-FORMAT = 1
+FORMAT = 2
 ABOUT = "about"
 MAX_BYTES = 512 * 2**20  # of all arrays unpacked: a guard against archives made to explode
 
@@ -22,29 +22,36 @@ Weights = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
-class Model:
-    """The members of an ensemble, the shape they share, and what made them."""
+class Member:
+    """One network: how it came to its weights, what it looks like, and the weights."""
 
-    members: tuple[Weights, ...]
+    kind: str  # of headroom.series.methods.KINDS
     shape: Mapping[str, Any]
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Model:
+    """The members of an ensemble and what made them."""
+
+    members: tuple[Member, ...]
     about: Mapping[str, Any]
 
 
-def pack(members: Sequence[Weights], shape: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
+def pack(members: Sequence[Member], about: Mapping[str, Any]) -> bytes:
     """The same bytes for the same arrays and facts."""
     header = {
         "format": FORMAT,
         "inputs": [N_PATCH, N_STEP],
-        "members": len(members),
+        "members": [{"kind": member.kind, "shape": dict(member.shape)} for member in members],
         "gates": "i,f,c,o",  # order of the gates in MXNet's LSTM weights
-        "shape": dict(shape),
         "about": dict(about),
     }
     text = json.dumps(header, sort_keys=True).encode()
     arrays = {
         f"{place}/{name}": array
-        for place, weights in enumerate(members)
-        for name, array in sorted(weights.items())
+        for place, member in enumerate(members)
+        for name, array in sorted(member.weights.items())
     }
     buffer = io.BytesIO()
     np.savez(buffer, **{ABOUT: np.frombuffer(text, dtype=np.uint8)}, **arrays)
@@ -69,11 +76,15 @@ def unpack(data: bytes, expected_sha256: str | None = None) -> Model:
         raise ArtifactError(
             "the model was written by another version of headroom; train again with this one"
         )
-    members: list[Weights] = [{} for _ in range(header["members"])]
+    weights: list[Weights] = [{} for _ in header["members"]]
     for name, array in arrays.items():
         place, _, parameter = name.partition("/")
-        members[int(place)][parameter] = array
-    return Model(tuple(members), header["shape"], header["about"])
+        weights[int(place)][parameter] = array
+    members = tuple(
+        Member(member["kind"], member["shape"], own)
+        for member, own in zip(header["members"], weights, strict=True)
+    )
+    return Model(members, header["about"])
 
 
 def digest(data: bytes) -> str:

@@ -1,5 +1,10 @@
 """MXNet, importable: the one module through which every other reaches it."""
 
+import warnings
+
 import mxnet as mx
+
+# A network without an LSTM over the past has no use for that input, and is told so at every start.
+warnings.filterwarnings("ignore", message="The 0-th input to HybridBlock is not used")
 
 __all__ = ["mx"]

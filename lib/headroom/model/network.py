@@ -11,6 +11,7 @@ deviation around its mean. The last layer starts at zero, where the answer is th
 normal quantiles. Increments pass through softplus, so quantiles cannot cross.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,10 +34,16 @@ class Shape:
     hidden_size: int
     dropout: float
     cardinalities: tuple[int, ...]  # known codes per static column; 0 is the unknown one
-    recurrent: bool = True  # False: the same network without its LSTMs, to see what they add
+    encoder: bool = True  # the LSTM over periods
+    decoder: bool = True  # the LSTM over the horizon; False: a dense layer of the same width
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Shape":
+        """The shape that `to_dict` was made of."""
+        return cls(**{**fields, "cardinalities": tuple(fields["cardinalities"])})
 
 
 class QuantileNetwork(mx.gluon.HybridBlock):
@@ -47,7 +54,7 @@ class QuantileNetwork(mx.gluon.HybridBlock):
         hidden, half = shape.hidden_size, max(shape.hidden_size // 2, 1)
         nn, rnn = mx.gluon.nn, mx.gluon.rnn
         self.shape = shape
-        width = N_STEP + EMBEDDING + (hidden if shape.recurrent else 0)
+        width = N_STEP + EMBEDDING + (hidden if shape.encoder else 0)
         with self.name_scope():
             self.embeddings = nn.HybridSequential(prefix="embeddings_")
             for place, size in enumerate(shape.cardinalities or (0,)):
@@ -56,8 +63,9 @@ class QuantileNetwork(mx.gluon.HybridBlock):
                         size + 1, EMBEDDING, weight_initializer="zeros", prefix=f"c{place}_"
                     )
                 )
-            if shape.recurrent:
+            if shape.encoder:
                 self.encoder = rnn.LSTM(hidden, layout="NTC", input_size=N_PATCH, prefix="encoder_")
+            if shape.decoder:
                 self.horizon = rnn.LSTM(
                     half, layout="NTC", bidirectional=True, input_size=hidden, prefix="horizon_"
                 )
@@ -91,7 +99,7 @@ class QuantileNetwork(mx.gluon.HybridBlock):
         self, F: Any, patches: Any, steps: Any, codes: Any, start: Any, stairs: Any
     ) -> Any:
         context = []  # each (B, 1, ·), the same for every step
-        if self.shape.recurrent:
+        if self.shape.encoder:
             states = self.encoder(patches)  # (B, P, C)
             context.append(F.slice_axis(states, axis=1, begin=-1, end=None))  # (B, 1, C)
         static = 0
@@ -102,7 +110,7 @@ class QuantileNetwork(mx.gluon.HybridBlock):
         for part in (*context, static):  # (B, 1, ·) → (B, H, ·)
             wide.append(F.broadcast_like(part, steps, lhs_axes=(1,), rhs_axes=(1,)))
         mixed = self.drop(self.mix(F.concat(*wide, dim=2)))  # (B, H, C)
-        around = self.horizon(mixed) if self.shape.recurrent else self.plain(mixed)  # (B, H, C)
+        around = self.horizon(mixed) if self.shape.decoder else self.plain(mixed)  # (B, H, C)
         raw = self.out(self.drop(self.head(F.concat(mixed, around, dim=2))))  # (B, H, L)
         median = F.slice_axis(raw, axis=2, begin=0, end=1)  # (B, H, 1)
         rises = F.slice_axis(raw, axis=2, begin=1, end=None)  # (B, H, L-1)
@@ -129,10 +137,14 @@ def weights_of(network: QuantileNetwork) -> dict[str, NDArray[np.float32]]:
 
 
 def start_from(network: QuantileNetwork, weights: dict[str, NDArray[np.float32]]) -> None:
-    """Sets the arrays that fit: all but the embeddings, which belong to one fleet's categories."""
+    """Sets the arrays of a network of the same size. Categories belong to one fleet: each starts
+    as the unknown one."""
     for name, parameter in network.collect_params().items():
-        if name in weights and parameter.shape == weights[name].shape:
-            parameter.set_data(mx.nd.array(weights[name]))
+        if name in weights and parameter.grad_req != "null":
+            array = weights[name]
+            if array.shape != parameter.shape:  # an embedding
+                array = np.broadcast_to(array[:1], parameter.shape)
+            parameter.set_data(mx.nd.array(array))
 
 
 def set_weights(network: QuantileNetwork, weights: dict[str, NDArray[np.float32]]) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from headroom.model.artifact import Model, unpack
 from headroom.model.mx import mx
-from headroom.model.network import Shape, build_network, set_weights
+from headroom.model.network import QuantileNetwork, Shape, build_network, set_weights
 from headroom.series.examples import Examples
 
 Floats = NDArray[np.float64]
@@ -19,31 +19,31 @@ class Predictor:
     """An ensemble ready to predict."""
 
     def __init__(self, model: Model) -> None:
-        shape = Shape(**{**model.shape, "cardinalities": tuple(model.shape["cardinalities"])})
-        self.cardinalities = shape.cardinalities
-        self.networks = []
-        for weights in model.members:
-            network = build_network(shape, seed=0)
-            set_weights(network, weights)
+        self.networks: dict[str, list[QuantileNetwork]] = {}
+        for member in model.members:
+            network = build_network(Shape.of(member.shape), seed=0)
+            set_weights(network, member.weights)
             network.hybridize()
-            self.networks.append(network)
+            self.networks.setdefault(member.kind, []).append(network)
 
-    def quantiles(self, examples: Examples) -> Floats:
-        """Mean of the members' quantiles (window, step, level) at `network.LEVELS`, in units of the
-        floor's standard deviation around its mean."""
-        n_windows = len(examples.patches)
-        codes = known_codes(examples.codes, self.cardinalities)
-        parts = []
-        for begin in range(0, n_windows, BATCH):
-            chosen = slice(begin, begin + BATCH)
-            inputs = [
-                mx.nd.array(part[chosen]) for part in (examples.patches, examples.steps, codes)
-            ]
-            outputs = [network(*inputs) for network in self.networks]
-            members = [output.asnumpy().astype(np.float64) for output in outputs]
-            parts.append(np.mean(members, axis=0))
-        # Sums of rises in float32 may fall by a rounding error.
-        return np.maximum.accumulate(np.concatenate(parts), axis=2)
+    def quantiles(self, examples: Examples) -> dict[str, Floats]:
+        """By kind the mean of its members' quantiles (window, step, level) at `network.LEVELS`, in
+        units of the floor's standard deviation around its mean."""
+        return {
+            kind: np.mean([_quantiles(network, examples) for network in networks], axis=0)
+            for kind, networks in self.networks.items()
+        }
+
+
+def _quantiles(network: QuantileNetwork, examples: Examples) -> Floats:
+    codes = known_codes(examples.codes, network.shape.cardinalities)
+    parts = []
+    for begin in range(0, len(examples.patches), BATCH):
+        chosen = slice(begin, begin + BATCH)
+        inputs = [mx.nd.array(part[chosen]) for part in (examples.patches, examples.steps, codes)]
+        parts.append(network(*inputs).asnumpy().astype(np.float64))
+    # Sums of rises in float32 may fall by a rounding error.
+    return np.maximum.accumulate(np.concatenate(parts), axis=2)
 
 
 def known_codes(codes: NDArray[np.int64], cardinalities: tuple[int, ...]) -> NDArray[np.int64]:

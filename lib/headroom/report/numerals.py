@@ -128,6 +128,9 @@ def plural(n: int, one: str, many: str | None = None) -> str:
 _NAMES = {
     "log_ar": "log autoregression",
     "lstm": "LSTM",
+    "lstm_zero_shot": "LSTM, zero-shot",
+    "lstm_scratch": "LSTM, from scratch",
+    "lstm_tuned": "LSTM, tuned",
     "rightsize_down": "right-size down",
     "cpu_utilisation": "CPU utilisation",
 }

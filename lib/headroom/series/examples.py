@@ -23,7 +23,7 @@ TARGET_LIMIT = 12.0
 DAY, WEEK, YEAR = 86_400, 7 * 86_400, 365.2425 * 86_400
 
 N_PATCH = 2 * BINS + 2
-N_STEP = 42
+N_STEP = 47
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Fitted:
     floor: flr.Floor
     z: Floats  # (series, step) standardised, NaN where not observed
     cleaned: Floats  # (series, step)
+    spreads: Floats  # (series, step ahead) the floor's standard deviation
     local: Ints  # (series, step + horizon) seconds on the local clock
     horizon: int
     period: int  # steps of a patch
@@ -63,32 +64,32 @@ def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
         cleaned = flr.clean(floor, z)
     local = panel.local_seconds(horizon)
     period = seasons[0] if seasons else max(1, min(horizon, 12))
-    return Fitted(panel, floor, z, cleaned, local, horizon, period, seasons)
+    spreads = flr.spread(floor, max(horizon, period))
+    return Fitted(panel, floor, z, cleaned, spreads, local, horizon, period, seasons)
 
 
 def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
     """The windows of the series `rows` whose first forecast step is column `origins`."""
     horizon = fitted.horizon
     floor = fitted.floor
-    spreads = flr.spread(floor, max(horizon, fitted.period))
     center = flr.forecast(floor, fitted.cleaned, rows, origins, horizon)
-    sd = spreads[rows, :horizon]
-    errors = _past_errors(fitted, rows, origins, spreads)
+    sd = fitted.spreads[rows, :horizon]
+    errors = _past_errors(fitted, rows, origins)
     steps = np.concatenate(
         [
             _seasonal(fitted, rows, origins, center, sd),
             _level(fitted, rows, origins, center, sd),
-            _position(center, sd, floor.sigma[rows]),
+            _position(center, sd, floor.sigma[rows], fitted.period),
             _error_profile(errors, horizon),
             _window_statistics(fitted, rows, origins, horizon),
             _calendar(fitted.local, rows, origins, horizon),
-            _event_features(fitted.panel, rows, origins, horizon),
+            _event_features(fitted, rows, origins, sd),
         ],
         axis=2,
     )
     target, mask = _targets(fitted.z, rows, origins, center, sd)
     return Examples(
-        _patches(fitted, rows, origins, errors, spreads).astype(np.float32),
+        _patches(fitted, rows, origins, errors).astype(np.float32),
         _bounded(steps),
         fitted.panel.codes[rows],
         center,
@@ -150,7 +151,7 @@ def _level(fitted: Fitted, rows: Ints, origins: Ints, center: Floats, sd: Floats
     return (levels - center[..., None]) / sd[..., None]
 
 
-def _position(center: Floats, sd: Floats, sigma: Floats) -> Floats:
+def _position(center: Floats, sd: Floats, sigma: Floats, period: int) -> Floats:
     n_windows, horizon = center.shape
     ahead = np.arange(1, horizon + 1)
     slope = np.diff(center, axis=1, prepend=center[:, :1]) / sigma[:, None]
@@ -163,12 +164,13 @@ def _position(center: Floats, sd: Floats, sigma: Floats) -> Floats:
             center,
             (ahead / horizon)[None, :] * constant,
             np.log(ahead)[None, :] * constant / 4,
+            np.log1p(ahead / period)[None, :] * constant / 2,
         ],
         axis=2,
     )
 
 
-def _past_errors(fitted: Fitted, rows: Ints, origins: Ints, spreads: Floats) -> Floats:
+def _past_errors(fitted: Fitted, rows: Ints, origins: Ints) -> Floats:
     """What the floor got wrong one period ahead, at the last PERIODS origins: (window, period back,
     step), in units of its standard deviation; NaN where there was nothing."""
     period = fitted.period
@@ -177,7 +179,7 @@ def _past_errors(fitted: Fitted, rows: Ints, origins: Ints, spreads: Floats) -> 
     repeated = np.repeat(rows, PERIODS)
     predicted = flr.forecast(fitted.floor, fitted.cleaned, repeated, starts, period)
     actual = _at(fitted.z, repeated, starts[:, None] + np.arange(period)[None, :])
-    errors = (actual - predicted) / spreads[repeated, :period]
+    errors = (actual - predicted) / fitted.spreads[repeated, :period]
     first = fitted.panel.n_steps - fitted.panel.lengths
     too_early = starts < (first + np.maximum(fitted.floor.reaches, 1))[repeated]
     errors = np.where(too_early[:, None], np.nan, errors)
@@ -234,33 +236,53 @@ def _calendar(local: Ints, rows: Ints, origins: Ints, horizon: int) -> Floats:
     return np.stack([*waves, np.sin(year), weekend.astype(np.float64)], axis=2)
 
 
-def _event_features(panel: Panel, rows: Ints, origins: Ints, horizon: int) -> Floats:
-    """One flag per kind and the largest expected lift, of events known before the origin."""
-    events = panel.events
-    features = np.zeros((len(rows), horizon, len(EVENT_KINDS) + 1))
+def _event_features(fitted: Fitted, rows: Ints, origins: Ints, sd: Floats) -> Floats:
+    """Of events known before the origin: one flag per kind and the largest expected lift; and
+    whether there was one, and how large, at the same phase one season of each kind before, because
+    what was unusual then is in what the floor repeats now. A lift is what it adds to the logarithm,
+    in pairs of the floor's standard deviation."""
+    events = fitted.panel.events
+    horizon = sd.shape[1]
+    ahead = np.arange(1, horizon + 1)
+    features = np.zeros((len(rows), horizon, len(EVENT_KINDS) + 5))
     if not events.kind.size:
         return features
-    steps = (origins[:, None] + np.arange(horizon)[None, :])[:, None, :]
+    unit = 2 * fitted.floor.scale.width[rows, None] * sd
     visible = (events.known[rows] < origins[:, None]) & (events.kind[rows] >= 0)
-    inside = (
-        visible[..., None]
-        & (steps >= events.first[rows][..., None])
-        & (steps <= events.last[rows][..., None])
-    )
+
+    def during(steps: Ints) -> NDArray[np.bool_]:
+        """(window, event, step)"""
+        at = (origins[:, None] - 1 + steps[None, :])[:, None, :]
+        first, last = events.first[rows][..., None], events.last[rows][..., None]
+        return visible[..., None] & (at >= first) & (at <= last)
+
+    lift = np.log1p(np.maximum(events.lift[rows], -0.99))[..., None]
+    inside = during(ahead)
     for place in range(len(EVENT_KINDS)):
         features[..., place] = (inside & (events.kind[rows] == place)[..., None]).any(axis=1)
-    features[..., -1] = (inside * events.lift[rows][..., None]).max(axis=1, initial=0.0)
+    features[..., len(EVENT_KINDS)] = _strongest(inside * lift) / unit
+    for place, season in enumerate(fitted.seasons[:2]):
+        before = during(ahead - -(-ahead // season) * season)
+        at = len(EVENT_KINDS) + 1 + 2 * place
+        features[..., at] = before.any(axis=1)
+        features[..., at + 1] = _strongest(before * lift) / unit
     return features
 
 
-def _patches(fitted: Fitted, rows: Ints, origins: Ints, errors: Floats, spreads: Floats) -> Floats:
+def _strongest(values: Floats) -> Floats:
+    """Of (window, event, step) the value furthest from zero over the events."""
+    largest, smallest = values.max(axis=1, initial=0.0), values.min(axis=1, initial=0.0)
+    return np.where(largest >= -smallest, largest, smallest)
+
+
+def _patches(fitted: Fitted, rows: Ints, origins: Ints, errors: Floats) -> Floats:
     """The last PERIODS periods, oldest first: values around their level and the floor's errors,
     each resampled to BINS, with the share observed and the period's mean."""
     period = fitted.period
     back = PERIODS * period
     columns = origins[:, None] - back + np.arange(back)[None, :]
     values = _at(fitted.cleaned, rows, columns).reshape(len(rows), PERIODS, period)
-    unit = spreads[rows, period - 1][:, None, None]
+    unit = fitted.spreads[rows, period - 1][:, None, None]
     level = _nan_mean(values[:, -7:].reshape(len(rows), -1))[:, None, None]
     relative = np.nan_to_num(np.clip((values - level) / unit, -LIMIT, LIMIT))
     exists = (~np.isnan(values)).mean(axis=2)[..., None]

@@ -1,11 +1,12 @@
 """Forecast methods of one panel: names, from simple to complex, and their quantiles."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headroom.series.examples import Examples, Fitted, build_examples, fit
+from headroom.series.floor import MARGIN
 from headroom.series.metrics import nan_mean
 from headroom.series.panel import Panel
 from headroom.series.quantiles import at_levels, normal_scores
@@ -14,20 +15,41 @@ Floats = NDArray[np.float64]
 
 SEASONAL_NAIVE = "seasonal_naive"
 LOG_AR = "log_ar"
-LSTM = "lstm"
-METHODS = (SEASONAL_NAIVE, LOG_AR, LSTM)  # ties go to the earlier, simpler one
+LSTM = "lstm"  # the mean of the networks of all kinds
 
-# Quantiles of the network in units of the floor's standard deviation, and the levels they are at.
-Network = Callable[[Examples], Floats]
+# How a network came to its weights: on synthetic series alone, on the fleet alone, or both.
+ZERO_SHOT, SCRATCH, TUNED = "zero_shot", "scratch", "tuned"
+KINDS = (ZERO_SHOT, SCRATCH, TUNED)
+
+# By kind, quantiles in units of the floor's standard deviation.
+Networks = Callable[[Examples], Mapping[str, Floats]]
+
+
+def method_of(kind: str) -> str:
+    """The name under which the networks of one kind forecast alone."""
+    return f"{LSTM}_{kind}"
+
+
+FLOORS = (SEASONAL_NAIVE, LOG_AR)
+METHODS = (*FLOORS, *map(method_of, KINDS), LSTM)  # ties go to the earlier, simpler one
+
+
+def methods_with(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The methods there are with networks of these kinds, from simple to complex. One kind alone
+    is the LSTM."""
+    given = set(kinds)
+    present = [kind for kind in KINDS if kind in given]
+    alone = [method_of(kind) for kind in present] if len(present) > 1 else []
+    return (*FLOORS, *alone, *([LSTM] if present else []))
 
 
 def forecast_methods(
     panel: Panel,
     horizon: int,
     levels: Sequence[float],
-    network: Network | None,
+    networks: Networks | None,
     network_levels: Sequence[float],
-) -> Mapping[str, Floats]:
+) -> dict[str, Floats]:
     """Quantiles (series, step, level) of the `horizon` steps after the panel's end, by method.
 
     They rise with the level and are finite; where a series was never negative, neither are they.
@@ -39,10 +61,13 @@ def forecast_methods(
         SEASONAL_NAIVE: seasonal_naive(panel.values, fitted.period, horizon, levels),
         LOG_AR: _in_units(fitted, examples, _normal(examples, levels)),
     }
-    if network is not None:
-        results[LSTM] = at_levels(
-            _in_units(fitted, examples, network(examples)), network_levels, levels
-        )
+    if networks is not None:
+        raw = networks(examples)
+        by_method = {method_of(kind): raw[kind] for kind in KINDS if kind in raw}
+        by_method[LSTM] = np.mean(list(by_method.values()), axis=0)
+        for name in methods_with(raw)[len(FLOORS) :]:
+            quantiles = _in_units(fitted, examples, by_method[name])
+            results[name] = at_levels(quantiles, network_levels, levels)
     floor_at = lower_bounds(panel.values)[:, None, None]
     return {name: np.maximum(quantiles, floor_at) for name, quantiles in results.items()}
 
@@ -81,10 +106,8 @@ def _normal(examples: Examples, levels: Sequence[float]) -> Floats:
 
 
 def _in_units(fitted: Fitted, examples: Examples, quantiles: Floats) -> Floats:
-    """Quantiles around the floor, in its standard deviations → in units of the series."""
+    """Quantiles around the floor, in its standard deviations → in units of the series. The scale is
+    exponential, so quantiles may pass the floor's own limits by one standard deviation only."""
     z = examples.center[..., None] + examples.sd[..., None] * quantiles
-    reach = (fitted.floor.high - fitted.floor.low)[:, None, None]
-    bounded = np.clip(
-        z, fitted.floor.low[:, None, None] - reach, fitted.floor.high[:, None, None] + reach
-    )
-    return fitted.floor.scale.inverse(bounded)
+    low, high = (limit[:, None, None] for limit in (fitted.floor.low, fitted.floor.high))
+    return fitted.floor.scale.inverse(np.clip(z, low - MARGIN, high + MARGIN))

@@ -3,7 +3,8 @@
 The second half of the data is cut into BLOCKS blocks. For each block the floor is fitted on what
 lies before it, so that the network learns from errors that the floor makes out of its sample.
 A step draws its windows over the whole fleet from a generator keyed by (seed, step); each rank
-builds those of its own series.
+builds those of its own series. Where fleets of several frequencies are learnt from together, a step
+draws one of them, and one of its horizons.
 """
 
 from collections.abc import Sequence
@@ -28,22 +29,22 @@ class Plan:
 
     n_series: int  # over all ranks
     batch_size: int  # over all ranks
-    horizon: int
+    horizons: tuple[int, ...]  # a step draws one
     back: tuple[int, ...]  # first origin of each block, in steps before the end, falling
 
     @property
     def last_back(self) -> int:
         """The latest origin: half the horizon must lie inside the data."""
-        return max(self.horizon // 2, 1)
+        return max(max(self.horizons) // 2, 1)
 
 
-def make_plan(lengths: Sequence[int], batch_size: int, horizon: int) -> Plan:
+def make_plan(lengths: Sequence[int], batch_size: int, horizons: tuple[int, ...]) -> Plan:
     """The plan for a fleet of series of these lengths (over all ranks)."""
     typical = int(np.median(lengths)) if len(lengths) else 0
-    last = max(horizon // 2, 1)
+    last = max(max(horizons) // 2, 1)
     reach = max(int(typical * SHARE), last + 1)
     back = np.linspace(reach, last, BLOCKS + 1)[:-1].astype(int)
-    return Plan(len(lengths), batch_size, horizon, tuple(sorted(set(back.tolist()), reverse=True)))
+    return Plan(len(lengths), batch_size, horizons, tuple(sorted(set(back.tolist()), reverse=True)))
 
 
 class Windows:
@@ -54,7 +55,8 @@ class Windows:
         self._row_at = np.full(plan.n_series, -1)  # row of the series at a position in the fleet
         self._row_at[positions] = np.arange(len(positions))
         backs = plan.back if len(positions) else ()  # a rank may have no series
-        self.blocks = [fit(panel, plan.horizon, max(panel.n_steps - back, 1)) for back in backs]
+        longest = max(plan.horizons)
+        self.blocks = [fit(panel, longest, max(panel.n_steps - back, 1)) for back in backs]
         seasons = panel.freq.seasons
         minimum = seasons[0] if seasons else 1
         first = panel.n_steps - panel.lengths
@@ -68,12 +70,19 @@ class Windows:
         block = rng.integers(0, len(self.plan.back), self.plan.batch_size)
         place = rng.random(self.plan.batch_size)
         hidden = rng.random(self.plan.batch_size) < UNKNOWN_SHARE
+        horizon = int(rng.choice(self.plan.horizons))
         mine = self._row_at[series] >= 0
         rows = self._row_at[series]
         drawn = []
         for number, fitted in enumerate(self.blocks):
             chosen = mine & (block == number)
-            examples = self._build(fitted, number, rows[chosen], place[chosen], hidden[chosen])
+            examples = self._build(
+                replace(fitted, horizon=horizon),
+                number,
+                rows[chosen],
+                place[chosen],
+                hidden[chosen],
+            )
             if examples is not None:
                 drawn.append(examples)
         return drawn
@@ -95,6 +104,20 @@ class Windows:
         examples = build_examples(fitted, rows[usable], origins[usable])
         codes = np.where(hidden[usable, None], 0, examples.codes)
         return replace(examples, codes=codes)
+
+
+class Fleets:
+    """The training windows of several fleets: a step draws one of them by its number of series."""
+
+    def __init__(self, fleets: Sequence[Windows]) -> None:
+        self.fleets = fleets
+        sizes = np.array([fleet.plan.n_series for fleet in fleets], dtype=np.float64)
+        self._shares = sizes / sizes.sum()
+
+    def draw(self, seed: int, step: int) -> list[Examples]:
+        """This rank's windows of one step, all of one fleet and horizon."""
+        place = np.random.default_rng([seed, step, 1]).choice(len(self.fleets), p=self._shares)
+        return self.fleets[place].draw(seed, step)
 
 
 def joined(parts: Sequence[Examples]) -> Examples:

@@ -6,15 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.series.metrics import quantile_loss
-from headroom.series.quantiles import widen
+from headroom.series.metrics import coverage, quantile_loss
+from headroom.series.quantiles import at_levels, widen
 
 Floats = NDArray[np.float64]
 
 # Intervals are only ever widened: what a few quiet windows would take off is missing later.
 FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
-WHOLE = 4.0  # windows' worth of weight that the fleet's result has in a series' choice
+INTERVALS = (0.8, 0.9)  # that must hold what they say, on average of both
+WHOLE = 4.0  # windows' worth of weight that the fleet's record has in a series' choice
 TIE = 0.01  # a more complex method must be better by this share
+
+
+@dataclass(frozen=True)
+class Record:
+    """How methods did on some windows, at each factor on their spread (method, factor)."""
+
+    losses: Floats  # log quantile loss
+    covered: Floats  # share of actuals inside their intervals, mean over INTERVALS
 
 
 @dataclass(frozen=True)
@@ -38,19 +47,36 @@ def selection_losses(targets: Floats, quantiles: Floats, levels: Sequence[float]
     return np.array(losses) / observed
 
 
-def choose(methods: Sequence[str], own: Floats | None, fleet: Floats, n_windows: int) -> Choice:
+def selection_coverage(targets: Floats, quantiles: Floats, levels: Sequence[float]) -> Floats:
+    """Share (factor,) of the targets inside their intervals, mean over INTERVALS, of one method
+    over windows (window, step[, level]) of one series; NaN without a target."""
+    tails = [tail for share in INTERVALS for tail in ((1 - share) / 2, (1 + share) / 2)]
+    shares = []
+    for factor in FACTORS:
+        bands = at_levels(widen(quantiles, levels, factor), levels, tails).reshape(
+            targets.size, len(INTERVALS), 2
+        )
+        target = np.repeat(targets.reshape(-1, 1), len(INTERVALS), axis=1)
+        shares.append(coverage(target.ravel(), bands[..., 0].ravel(), bands[..., 1].ravel()))
+    return np.array(shares)
+
+
+def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows: int) -> Choice:
     """The choice for one series.
 
-    `own` and `fleet` are log losses (method, factor), in the order of `methods` from simple to
-    complex; `own` is None where the series had no window. Each is taken relative to its mean, then
-    `own` is shrunk towards `fleet` as if the fleet were WHOLE further windows.
+    `methods` go from simple to complex; `own` is None where the series had no window. Its record is
+    shrunk towards the fleet's as if that were WHOLE further windows, losses each relative to their
+    mean. Each method takes the smallest factor at which its intervals cover what they say; the
+    method with the smallest loss there serves.
     """
-    relative = fleet - fleet.mean()
-    if own is not None and np.isfinite(own).all():
+    losses, covered = fleet.losses - fleet.losses.mean(), fleet.covered
+    if own is not None and np.isfinite(own.losses).all():
         weight = n_windows / (n_windows + WHOLE)
-        relative = weight * (own - own.mean()) + (1 - weight) * relative
-    factors = relative.argmin(axis=1)
-    best = relative[np.arange(len(methods)), factors]
+        losses = weight * (own.losses - own.losses.mean()) + (1 - weight) * losses
+        covered = weight * own.covered + (1 - weight) * covered
+    enough = covered >= np.mean(INTERVALS)
+    factors = np.where(enough.any(axis=1), enough.argmax(axis=1), len(FACTORS) - 1)
+    best = losses[np.arange(len(methods)), factors]
     chosen = 0
     for place in range(1, len(methods)):
         if best[place] < best[chosen] + np.log(1 - TIE):

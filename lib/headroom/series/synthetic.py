@@ -1,12 +1,14 @@
 """Synthetic series to learn from before any real one is seen.
 
 Each series is drawn from a recipe of parts met in telemetry of services: profiles of the day and
-of the week, drifting amplitude and phase, trends and level shifts, noise with memory, bursts that
-decay, outliers, idle days, holidays, counts, saturation, rounding. All of it follows from one
-generator, so that a number and a seed give the same series everywhere.
+of the week, drifting amplitude and phase, regimes, trends and level shifts, noise with memory,
+bursts that decay, outliers, idle days, holidays, counts, saturation, rounding, gaps; and announced
+events, which most series answer to. All of it follows from one generator, so that a number and a
+seed give the same series everywhere.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +17,50 @@ Floats = NDArray[np.float64]
 Rng = np.random.Generator
 
 
-def synthetic_series(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
-    """One series of `length` steps (step,), all finite; non-negative more often than not."""
-    shape = seasonal_shape(rng, length, seasons)
+@dataclass(frozen=True)
+class Announced:
+    """An entry of a calendar; steps count from the start of the series, `last_step` inclusive."""
+
+    kind: str
+    first_step: int
+    last_step: int
+    known_step: int
+    expected_lift: float | None = None
+
+
+def synthetic_series(
+    rng: Rng, length: int, seasons: Sequence[int]
+) -> tuple[Floats, tuple[Announced, ...]]:
+    """One series of `length` steps (step,), NaN where not observed, non-negative more often than
+    not; and what a calendar says about it."""
+    values = _unmeasured(rng, length, seasons)
+    events: tuple[Announced, ...] = ()
+    if rng.random() < 0.4:
+        factors, events = announced(rng, length, seasons)
+        values = values * factors
+    return _measured(rng, values, seasons) * 10.0 ** rng.uniform(-2, 6), events
+
+
+def _unmeasured(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
+    shape = quasi_periodic if rng.random() < 0.15 else seasonal_shape
+    rhythm = shape(rng, length, seasons)
     amplitude = np.exp(rng.normal(-0.5, 0.8)) * drift(rng, length, 0.3)
     level = trend(rng, length) + level_shifts(rng, length)
+    if rng.random() < 0.15:
+        other = regimes(rng, length, seasons)
+        amplitude = amplitude * np.where(other, rng.uniform(0, 1.5), 1.0)
+        level = level + np.where(other, rng.normal(0, 0.7), 0.0)
     memory = noise(rng, length)
     spread = np.exp(rng.normal(-2.0, 1.0))
-    latent = level + amplitude * shape + spread * memory
+    latent = level + amplitude * rhythm + spread * memory
     latent += bursts(rng, length) if rng.random() < 0.3 else 0.0
     if rng.random() < 0.7:
         values = np.exp(np.clip(latent, -20, 20))
     else:
         values = latent + rng.choice([0.0, 2.0, 6.0])
     if rng.random() < 0.2:
-        values = values + synthetic_series(rng, length, seasons) * rng.choice([0.3, 1.0])
-    values = _measured(rng, values, seasons)
-    return values * 10.0 ** rng.uniform(-2, 6)
+        values = values + _unmeasured(rng, length, seasons) * rng.choice([0.3, 1.0])
+    return values
 
 
 def seasonal_shape(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
@@ -60,6 +89,30 @@ def seasonal_shape(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
     else:
         shape = usual
     return shape[:length]
+
+
+def quasi_periodic(rng: Rng, length: int, seasons: Sequence[int]) -> Floats:
+    """A rhythm (step,) about one unit wide that never quite repeats: waves near the harmonics of
+    the seasons, a Gaussian process by random Fourier features (Rahimi & Recht 2007)."""
+    if not seasons:
+        return np.zeros(length)
+    steps, values = np.arange(length), np.zeros(length)
+    for season in seasons:
+        weight = rng.uniform(0.2, 1.0)
+        for order in range(1, int(rng.integers(2, 7))):
+            for _ in range(3):
+                frequency = (order + rng.normal(0, 0.04)) / season
+                angle = 2 * np.pi * (frequency * steps + rng.random())
+                values += weight * rng.normal() / order * np.sin(angle)
+    return values / (values.std() + 1e-9)
+
+
+def regimes(rng: Rng, length: int, seasons: Sequence[int]) -> NDArray[np.bool_]:
+    """Whether the other of two states holds (step,); each lasts some of the longest season."""
+    mean = max(seasons[-1] if seasons else 12, 4) * rng.uniform(0.3, 3.0)
+    lasts = np.maximum(rng.exponential(mean, int(3 * length / mean) + 4), 2)
+    changes = np.cumsum(lasts)
+    return np.searchsorted(changes, np.arange(length)) % 2 == 1
 
 
 def profile(rng: Rng) -> Callable[[Floats], Floats]:
@@ -173,6 +226,49 @@ def bursts(rng: Rng, length: int) -> Floats:
     return values
 
 
+def announced(
+    rng: Rng, length: int, seasons: Sequence[int]
+) -> tuple[Floats, tuple[Announced, ...]]:
+    """What announced events do to a series, as factors (step,), and the calendar's entries.
+
+    Each series has its own answer: to live events and launches in proportion to the lift that was
+    expected (one in four does not answer at all), to holidays the same way every time. A freeze
+    changes nothing.
+    """
+    day = seasons[0] if len(seasons) > 1 else 1
+    answer = 0.0 if rng.random() < 0.25 else float(np.exp(rng.normal(0, 0.25)))
+    holiday = float(np.exp(rng.normal(-0.2, 0.4)))
+    log_factors, events = np.zeros(length), []
+    for _ in range(rng.poisson(max(length / day / 12, 2))):
+        kind = str(rng.choice(["live_event", "live_event", "holiday", "launch", "freeze"]))
+        first = int(rng.integers(0, length))
+        lift = float(0.1 + 1.9 * rng.random() ** 2) * (0.3 if kind == "launch" else 1.0)
+        lasts = {
+            "live_event": max(day * rng.uniform(0.06, 0.4), 1),
+            "holiday": day,
+            "launch": day * rng.uniform(3, 21),
+            "freeze": day * rng.uniform(2, 14),
+        }[kind]
+        if kind == "holiday":
+            first -= first % day
+        last = min(first + int(np.ceil(lasts)) - 1, length + day)
+        inside = np.arange(first, min(last + 1, length))
+        if kind == "live_event":
+            log_factors[inside] += np.log1p(answer * lift)
+        elif kind == "holiday":
+            log_factors[inside] += np.log(holiday)
+        elif kind == "launch":
+            ramp = np.clip((np.arange(length) - first + 1) / lasts, 0, 1)
+            log_factors += np.log1p(answer * lift) * (0.4 * (ramp > 0) + 0.6 * ramp)
+        if rng.random() < 0.1:
+            continue  # nobody told the calendar
+        told = kind in ("live_event", "launch") and rng.random() < 0.8
+        expected = max(0.05, lift * float(np.exp(0.2 * rng.normal()))) if told else None
+        known = first - int(day * rng.uniform(7, 60))
+        events.append(Announced(kind, first, last, known, expected))
+    return np.exp(np.clip(log_factors, -4, 4)), tuple(events)
+
+
 def _measured(rng: Rng, values: Floats, seasons: Sequence[int]) -> Floats:
     """What a monitoring system makes of it: outliers, idle times, counts, limits, rounding."""
     size = np.abs(values).mean() + 1e-9
@@ -191,4 +287,10 @@ def _measured(rng: Rng, values: Floats, seasons: Sequence[int]) -> Floats:
     if rng.random() < 0.2:
         digits = 10 ** rng.uniform(0.3, 2.5)
         values = np.round(values * digits) / digits
+    if rng.random() < 0.15:
+        missing = rng.random(len(values)) < 10 ** rng.uniform(-3, -1)
+        begin = int(rng.integers(0, len(values)))
+        missing[begin : begin + int(rng.exponential(10))] = True
+        missing[[0, -1]] = False
+        values = np.where(missing, np.nan, values)
     return values

@@ -4,15 +4,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import partial
+from importlib import resources
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.config import Config
-from headroom.errors import ArtifactError, TrainingError
-from headroom.model.artifact import digest, unpack
+from headroom.config import SHIPPED, Config
+from headroom.errors import TrainingError
+from headroom.model.artifact import digest, pack, unpack
+from headroom.series.methods import SCRATCH, TUNED
 from headroom.storage import read_bytes
 from headroom.training.launch import run_with_restarts
 from headroom.training.loop import Task, Trained, train
@@ -28,16 +30,15 @@ def export(series: DataFrame, config: Config, folder: str = "shards") -> Manifes
 
 
 def starting_weights(config: Config) -> bytes | None:
-    """The packed weights of `training.start_from`. Raises ArtifactError where they do not fit."""
+    """The packed networks of `training.start_from`. Raises ArtifactError for a file that holds
+    none."""
     path = config.training.start_from
     if path is None:
         return None
+    if path == SHIPPED:
+        return resources.files("headroom.model").joinpath("pretrained.npz").read_bytes()
     packed = read_bytes(path)
-    if unpack(packed).shape["hidden_size"] != config.training.hidden_size:
-        raise ArtifactError(
-            f"{path} has networks of another size; set training.hidden_size="
-            f"{unpack(packed).shape['hidden_size']}"
-        )
+    unpack(packed)
     return packed
 
 
@@ -49,12 +50,13 @@ def task_of(
     return Task(
         manifest=manifest,
         folder=f"{config.artifacts_path}/checkpoints/{version}",
-        horizon=config.forecast.prediction_length,
+        horizons={config.series.freq: (config.forecast.prediction_length,)},
         holdout=windows * config.forecast.prediction_length,
         cardinalities=_cardinalities(series),
         settings=config.training,
         seed=config.seed,
         start=start,
+        kinds=(TUNED, SCRATCH) if start else (SCRATCH,),
     )
 
 
@@ -65,12 +67,18 @@ def synthetic_task(manifest: Manifest, config: Config) -> Task:
     return Task(
         manifest=manifest,
         folder=f"{config.artifacts_path}/checkpoints/{version}",
-        horizon=config.forecast.prediction_length,
+        horizons={fleet.freq: fleet.horizons for fleet in config.pretrain.fleets},
         holdout=0,
         cardinalities=(),
         settings=config.training,
         seed=config.seed,
     )
+
+
+def described(packed: bytes, **facts: Any) -> bytes:
+    """The same networks with further facts about what made them."""
+    model = unpack(packed)
+    return pack(model.members, {**model.about, **facts})
 
 
 def train_ensemble(spark: SparkSession, task: Task) -> tuple[bytes, list[Mapping[str, Any]]]:

@@ -8,7 +8,7 @@ so that a run resumed from a checkpoint ends in the same weights.
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from headroom.columns import EPOCH, LOSS, RANK, SECONDS, WINDOWS_PER_SECOND
 from headroom.config import Training as Settings
 from headroom.errors import TrainingError
-from headroom.model.artifact import Weights, digest, pack, unpack
+from headroom.model.artifact import Member, digest, pack, unpack
 from headroom.model.loss import pinball_loss
 from headroom.model.mx import mx
 from headroom.model.network import QuantileNetwork, Shape, build_network, start_from, weights_of
 from headroom.model.predict import known_codes
-from headroom.series.panel import Panel, panel_of
-from headroom.series.sampling import Windows, joined, make_plan
+from headroom.series.methods import SCRATCH, TUNED, ZERO_SHOT
+from headroom.series.panel import panel_of
+from headroom.series.sampling import Fleets, Windows, joined, make_plan
 from headroom.training import checkpoint
 from headroom.training.communicator import Communicator
 from headroom.training.device import choose_device
@@ -31,6 +32,8 @@ from headroom.training.shards import Manifest, read_shards, shards_of
 
 WARM_UP = 50  # steps
 LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
+# Whether there is an LSTM over the past, and one over the horizon.
+DESIGNS = {"full": (True, True), "horizon": (False, True), "plain": (False, False)}
 CLIP = 1.0  # norm of the gradient over the whole batch
 
 
@@ -40,12 +43,13 @@ class Task:
 
     manifest: Manifest
     folder: str  # checkpoints of this run
-    horizon: int
+    horizons: Mapping[str, tuple[int, ...]]  # by frequency
     holdout: int  # steps at the end of every series that training never sees
     cardinalities: tuple[int, ...]
     settings: Settings
     seed: int
-    start: bytes | None = None  # packed weights that the members start from, in turn
+    start: bytes | None = None  # packed networks that some members start from, in turn
+    kinds: tuple[str, ...] = (SCRATCH,)  # of the members, in turn
 
 
 @dataclass(frozen=True)
@@ -57,28 +61,27 @@ class Trained:
 
 
 def train(task: Task, comm: Communicator) -> Trained:
-    """The ensemble of `settings.members` networks. Raises TrainingError where the loss is not
-    finite or the ranks end with different weights."""
+    """The ensemble: the networks to start from, as they are, and `settings.members` that learn from
+    the fleet. Raises TrainingError where the loss is not finite or the ranks end with different
+    weights."""
     device = choose_device(task.settings.device, comm)
-    panel, positions = _own_series(task, comm)
-    lengths = [length for part in comm.gather(panel.lengths.tolist()) for length in part]
-    if not lengths:
-        raise TrainingError("there is no series to train on; see the status column of `series`")
+    windows = _windows(task, comm)
     comm.beat()
-    plan = make_plan(lengths, task.settings.batch_size, task.horizon)
-    windows = Windows(panel, plan, positions)
-    shape = Shape(task.settings.hidden_size, task.settings.dropout, task.cardinalities)
-    members: list[Weights] = []
+    begin = unpack(task.start).members if task.start is not None else ()
+    members = [replace(member, kind=ZERO_SHOT) for member in begin]
     log: list[Mapping[str, Any]] = []
-    for member in range(task.settings.members):
-        fitting = Fitting(task, comm, windows, shape, member, device)
+    for number in range(task.settings.members):
+        turn, place = divmod(number, len(task.kinds))
+        start = begin[turn % len(begin)] if task.kinds[place] == TUNED else None
+        shape = _shape(task, turn, start)
+        fitting = Fitting(task, comm, windows, number, shape, start, device)
         members.append(fitting.run())
         log += fitting.log
-    digests = comm.gather([digest(pack([weights], {}, {})) for weights in members])
+    digests = comm.gather([digest(pack([member], {})) for member in members])
     if any(other != digests[0] for other in digests):
         raise TrainingError("the ranks ended with different weights; report this with the log")
-    about = {"seed": task.seed, "horizon": task.horizon, "data": task.manifest.digest}
-    packed = pack(members, shape.to_dict(), about) if comm.rank == 0 else None
+    about = {"seed": task.seed, "horizons": task.horizons, "data": task.manifest.digest}
+    packed = pack(members, about) if comm.rank == 0 else None
     return Trained(packed, tuple(log))
 
 
@@ -89,18 +92,20 @@ class Fitting:
         self,
         task: Task,
         comm: Communicator,
-        windows: Windows,
+        windows: Fleets,
+        number: int,
         shape: Shape,
-        member: int,
+        start: Member | None,
         device: Any,
     ) -> None:
         self.task, self.comm, self.windows = task, comm, windows
-        self.member, self.device = member, device
-        self.seed = task.seed * 1000 + member
+        self.number, self.device, self.shape = number, device, shape
+        self.seed = task.seed * 1000 + number
+        self.kind = TUNED if start else SCRATCH
+        self.rate = task.settings.tuning_rate if start else task.settings.learning_rate
         self.network = build_network(shape, self.seed, device)
-        if task.start is not None:
-            members = unpack(task.start).members
-            start_from(self.network, members[member % len(members)])
+        if start:
+            start_from(self.network, start.weights)
         self.network.hybridize()
         self.parameters = {
             name: parameter
@@ -108,11 +113,11 @@ class Fitting:
             if parameter.grad_req != "null"
         }
         self.trainer = mx.gluon.Trainer(self.parameters, "adam", kvstore=None)
-        self.folder = f"{task.folder}/member-{member}"
+        self.folder = f"{task.folder}/member-{number}"
         self.log: list[Mapping[str, Any]] = []
 
-    def run(self) -> Weights:
-        """The trained weights."""
+    def run(self) -> Member:
+        """The trained network."""
         settings = self.task.settings
         first = self._resume()
         self.comm.broadcast_([parameter.data() for parameter in self.parameters.values()])
@@ -123,7 +128,7 @@ class Fitting:
             if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
                 self._close_epoch(step + 1, loss, n_windows, time.monotonic() - clock)
                 loss, n_windows, clock = 0.0, 0, time.monotonic()
-        return weights_of(self.network)
+        return Member(self.kind, self.shape.to_dict(), weights_of(self.network))
 
     def _step(self, step: int) -> tuple[float, int]:
         """One step of all ranks; this rank's loss (a sum over its windows) and windows."""
@@ -148,15 +153,17 @@ class Fitting:
             )
             with mx.autograd.record():
                 losses = pinball_loss(self.network(patches, steps, codes_), target, mask)
-                loss = losses.sum() / (settings.batch_size * self.task.horizon)
+                loss = losses.sum() / (settings.batch_size * examples.target.shape[1])
             loss.backward()
             total = float(loss.asscalar())
         else:
             for gradient in gradients:
                 gradient[:] = 0
+            for parameter in self.parameters.values():
+                parameter.data()._fresh_grad = True  # as a backward pass leaves it
         self.comm.sum_(gradients)
         mx.gluon.utils.clip_global_norm(gradients, CLIP, check_isfinite=False)
-        self.trainer.set_learning_rate(learning_rate(step, settings))
+        self.trainer.set_learning_rate(self.rate * schedule(step, settings.steps))
         self.trainer.update(1)
         return total, n_windows
 
@@ -176,7 +183,7 @@ class Fitting:
             rate = rank_windows / max(rank_seconds, 1e-9)
             self.log.append(
                 {
-                    "member": self.member,
+                    "member": self.number,
                     EPOCH: epoch,
                     RANK: rank,
                     LOSS: whole,
@@ -187,9 +194,9 @@ class Fitting:
         if self.comm.rank == 0:
             self._keep(step)
             rate = sum(share[1] for share in shares) / max(seconds, 1e-9)
-            left = (settings.steps * (settings.members - self.member) - step) * seconds / n_steps
+            left = (settings.steps * (settings.members - self.number) - step) * seconds / n_steps
             print(
-                f"network {self.member + 1}/{settings.members} step {step}/{settings.steps} "
+                f"network {self.number + 1}/{settings.members} step {step}/{settings.steps} "
                 f"loss {whole:.4f}, {rate:,.0f} windows/s, {left:.0f} s left",
                 flush=True,
             )
@@ -219,23 +226,57 @@ def set_parameters(network: QuantileNetwork, arrays: Mapping[str, NDArray[Any]])
             parameter.set_data(mx.nd.array(arrays[f"weight/{name}"]))
 
 
-def learning_rate(step: int, settings: Settings) -> float:
-    """Linear warm-up, then a cosine down to LAST_RATE of the rate."""
+def schedule(step: int, steps: int) -> float:
+    """Share of the learning rate: linear warm-up, then a cosine down to LAST_RATE."""
     warm = min(1.0, (step + 1) / WARM_UP)
-    cosine = 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-    return settings.learning_rate * warm * (LAST_RATE + (1 - LAST_RATE) * cosine)
+    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
+    return warm * (LAST_RATE + (1 - LAST_RATE) * cosine)
 
 
-def _own_series(task: Task, comm: Communicator) -> tuple[Panel, NDArray[np.int64]]:
-    """The series of this rank without the held-out end, and their positions in the fleet, which do
-    not depend on the number of ranks."""
+def _shape(task: Task, turn: int, start: Member | None) -> Shape:
+    """That of the network to start from, else the design whose turn it is."""
+    settings = task.settings
+    fleet = (settings.dropout, task.cardinalities)
+    if start:
+        begin = Shape.of(start.shape)
+        return Shape(begin.hidden_size, *fleet, begin.encoder, begin.decoder)
+    design = DESIGNS[settings.designs[turn % len(settings.designs)]]
+    return Shape(settings.hidden_size, *fleet, *design)
+
+
+def _windows(task: Task, comm: Communicator) -> Fleets:
+    """The windows of this rank's series without their held-out end, a fleet per frequency.
+
+    A series' position in its fleet does not depend on the number of ranks. Raises TrainingError
+    where no rank has a series.
+    """
     mine = sorted(shards_of(comm.rank, comm.size, task.manifest))
     rows = read_shards(task.manifest, mine)
-    panel = panel_of(rows).until(task.holdout)
-    sizes = task.manifest.rows_by_shard
-    offsets = np.concatenate([[0], np.cumsum([sizes[shard] for shard in range(len(sizes))])])
-    positions = [np.arange(offsets[shard], offsets[shard] + sizes[shard]) for shard in mine]
-    return panel, np.concatenate(positions or [np.zeros(0, dtype=np.int64)])
+    offsets = np.concatenate([[0], np.cumsum(task.manifest.rows_by_shard)]).astype(np.int64)
+    positions = np.concatenate(
+        [np.arange(offsets[shard], offsets[shard + 1]) for shard in mine] or [np.zeros(0, np.int64)]
+    )
+    panels, places = {}, {}
+    for freq in sorted(set(rows["freq"])):
+        chosen = np.flatnonzero(np.array(rows["freq"]) == freq)
+        picked = {name: [values[i] for i in chosen] for name, values in rows.items()}
+        panels[freq], places[freq] = panel_of(picked).until(task.holdout), positions[chosen]
+    own = {
+        freq: list(zip(places[freq].tolist(), panel.lengths.tolist(), strict=True))
+        for freq, panel in panels.items()
+    }
+    everyone = comm.gather(own)
+    fleets = []
+    for freq in sorted({freq for part in everyone for freq in part}):
+        fleet = sorted(entry for part in everyone for entry in part.get(freq, ()))
+        lengths = [length for _, length in fleet]
+        plan = make_plan(lengths, task.settings.batch_size, task.horizons[freq])
+        panel = panels.get(freq) or panel_of({name: [] for name in rows})
+        at = np.searchsorted([place for place, _ in fleet], places.get(freq, ()))
+        fleets.append(Windows(panel, plan, at.astype(np.int64)))
+    if not fleets:
+        raise TrainingError("there is no series to train on; see the status column of `series`")
+    return Fleets(fleets)
 
 
 def ordered_log(results: Sequence[Trained]) -> tuple[Mapping[str, Any], ...]:
