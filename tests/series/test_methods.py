@@ -54,6 +54,6 @@ def test_a_network_that_adds_nothing_is_the_floor() -> None:
 
     found = forecast_methods(make_panel(series(5)), 24, LEVELS, silent, LEVELS)
     assert tuple(found) == methods_with(kind for kind in (ZERO_SHOT, TUNED))
-    assert tuple(found)[2:] == ("lstm_zero_shot", "lstm_tuned", "lstm")
+    assert tuple(found)[2:] == ("lstm", "lstm_zero_shot", "lstm_tuned")
     for name in set(found) - {SEASONAL_NAIVE}:
         np.testing.assert_allclose(found[name], found[LOG_AR])

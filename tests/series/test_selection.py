@@ -38,7 +38,7 @@ def test_it_is_widened_until_they_hold() -> None:
 
 
 def test_a_tie_goes_to_the_simpler_method() -> None:
-    assert choose(METHODS, None, record(2, 1, 0.995), 0).method == "floor"
+    assert choose(METHODS, None, record(2, 1, 0.98), 0).method == "floor"
     assert choose(METHODS, None, record(2, 1, 0.95), 0).method == "network"
 
 

@@ -60,7 +60,7 @@ EVALUATIONS = StructType(
 
 @dataclass(frozen=True)
 class Design:
-    """The windows and levels of a backtest, and the methods judged, from simple to complex."""
+    """The windows and levels of a backtest, and the methods judged."""
 
     horizon: int
     windows: int

@@ -31,16 +31,16 @@ def method_of(kind: str) -> str:
 
 
 FLOORS = (SEASONAL_NAIVE, LOG_AR)
-METHODS = (*FLOORS, *map(method_of, KINDS), LSTM)  # ties go to the earlier, simpler one
+METHODS = (*FLOORS, LSTM, *map(method_of, KINDS))  # ties go to the earlier
 
 
 def methods_with(kinds: Iterable[str]) -> tuple[str, ...]:
-    """The methods there are with networks of these kinds, from simple to complex. One kind alone
-    is the LSTM."""
+    """The methods there are with networks of these kinds, in the order in which ties are decided:
+    the simple ones first, and the mean of all networks before each kind. One kind alone is it."""
     given = set(kinds)
     present = [kind for kind in KINDS if kind in given]
     alone = [method_of(kind) for kind in present] if len(present) > 1 else []
-    return (*FLOORS, *alone, *([LSTM] if present else []))
+    return (*FLOORS, *([LSTM] if present else []), *alone)
 
 
 def forecast_methods(

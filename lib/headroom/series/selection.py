@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 # Intervals are only ever widened: what a few quiet windows would take off is missing later.
 FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
 INTERVALS = (0.8, 0.9)  # that must hold what they say, on average of both
-WHOLE = 4.0  # windows' worth of weight that the fleet's record has in a series' choice
-TIE = 0.01  # a more complex method must be better by this share
+WHOLE = 8.0  # windows' worth of weight that the fleet's record has in a series' choice
+TIE = 0.03  # a later method must be better by this share
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def selection_coverage(targets: Floats, quantiles: Floats, levels: Sequence[floa
 def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows: int) -> Choice:
     """The choice for one series.
 
-    `methods` go from simple to complex; `own` is None where the series had no window. Its record is
+    `methods` are in the order in which ties are decided; `own` is None where the series had no window. Its record is
     shrunk towards the fleet's as if that were WHOLE further windows, losses each relative to their
     mean. Each method takes the smallest factor at which its intervals cover what they say; the
     method with the smallest loss there serves.
