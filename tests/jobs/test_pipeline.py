@@ -216,4 +216,6 @@ def test_later_actuals_are_compared_with_the_forecast(
     )  # fmt: skip
     found = build_monitoring(tables.read(FORECASTS), longer, tables.read(BACKTESTS)).toPandas()
     assert set(found["measure"]) == {"weighted_quantile_loss", "coverage_80"}
-    assert (found["status"] == "drift").all()  # ten thousand requests became one
+    promised = found[found["expected"].notna()]  # nothing was promised for a first forecast
+    assert promised["group_id"].nunique() == 6
+    assert (promised["status"] == "drift").all()  # ten thousand requests became one
