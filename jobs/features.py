@@ -6,7 +6,8 @@ What was found wrong, and what was done about it, goes to table quality. Every i
 from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.features.build import build_quality, to_series
-from headroom.features.events import add_series_events
+from headroom.features.events import add_calendar, add_series_events
+from headroom.features.ratios import rebuild_ratios
 from headroom.features.status import check_statuses
 from headroom.features.vocabulary import add_static_codes, build_vocabulary, list_static_columns
 from headroom.freq import parse_freq
@@ -21,10 +22,11 @@ def run(job: Job) -> None:
     vocabulary = job.tables.replace(vocabulary, VOCABULARY)
     coded = add_static_codes(items, vocabulary, list_static_columns(vocabulary))
 
-    observations = job.tables.read(OBSERVATIONS)
-    series = to_series(coded, observations, config.series, config.spark.shuffle_partitions)
-    freq = parse_freq(config.series.freq)
-    series = add_series_events(series, job.tables.read(EVENTS), freq).persist()
+    observations = rebuild_ratios(job.tables.read(OBSERVATIONS), items, config.features.ratios)
+    coded = add_calendar(coded, job.tables.read(EVENTS))
+    partitions = config.spark.shuffle_partitions
+    series = to_series(coded, observations, config.series, config.features.rules, partitions)
+    series = add_series_events(series, parse_freq(config.series.freq)).persist()
     written = job.tables.replace(series, SERIES)
     job.tables.replace(build_quality(series), QUALITY)
     series.unpersist()

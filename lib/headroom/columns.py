@@ -38,6 +38,7 @@ FREQ = "freq"
 START = "start"  # timestamp of the first step
 LENGTH = "length"  # steps
 OBSERVED = "observed"  # mask beside target
+FLAGGED = "flagged"  # mask beside target: kept, but no scale and no training learns from it
 STATIC_CODES = "static_codes"  # integer code per static column, 0 = unknown
 SERIES_EVENTS = "series_events"  # events that touch this series, as step offsets from start
 STATUS = "status"

@@ -122,11 +122,14 @@ SERIES = _table(
     (c.LENGTH, INT),
     (c.TARGET, ArrayType(DOUBLE)),  # null where not observed
     (c.OBSERVED, ArrayType(BOOLEAN)),
+    (c.FLAGGED, ArrayType(BOOLEAN)),
     (c.STATIC_CODES, ArrayType(INT)),
     (c.SERIES_EVENTS, ArrayType(SERIES_EVENT)),
     (c.STATUS, STRING),  # ok, or why it cannot be forecast
     (c.REASON, STRING),
-    same_length=f"size({c.TARGET}) = {c.LENGTH} and size({c.OBSERVED}) = {c.LENGTH}",
+    same_length=" and ".join(
+        f"size({name}) = {c.LENGTH}" for name in (c.TARGET, c.OBSERVED, c.FLAGGED)
+    ),
 )
 
 VOCABULARY = _table(
@@ -138,7 +141,13 @@ VOCABULARY = _table(
     known=f"{c.CODE} > 0",
 )
 
-SYNTHETIC_SERIES = Table("synthetic_series", SERIES.schema, SERIES.key, SERIES.checks)
+# Drawn, not measured: there is nothing to flag.
+SYNTHETIC_SERIES = _table(
+    "synthetic_series",
+    SERIES.key,
+    *[(field.name, field.dataType) for field in SERIES.schema if field.name != c.FLAGGED],
+    same_length=f"size({c.TARGET}) = {c.LENGTH} and size({c.OBSERVED}) = {c.LENGTH}",
+)
 
 QUALITY = _table(
     "quality",

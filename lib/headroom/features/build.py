@@ -1,6 +1,7 @@
 """The `series` and `quality` tables: one row per series, whatever its observations are like."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +11,20 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, StructField, StructType
 
 from headroom import columns as c
-from headroom.config import Series
-from headroom.features.series import COUNT, COUNTER, Built, Rows, build_series
+from headroom.config import Rules, Series
+from headroom.features.events import CALENDAR
+from headroom.features.ratios import WEIGHT
+from headroom.features.series import COUNT, COUNTER, Built, Calendar, Rows, build_series
 from headroom.schemas import DOUBLE, INT, LONG, STRING
 
 ISSUES = "issues"
 
 _TIMES = "times"  # µs
 _VALUES = "values"  # NaN where missing
+_WEIGHTS = "weights"
+
+# What a value far from its like may be the effect of: it is no outlier then.
+_ANNOUNCED = ("live_event", "launch", "freeze", "holiday")
 _START_MICROS = "start_micros"
 
 _ISSUE_FIELDS = (
@@ -33,6 +40,7 @@ _BUILT_FIELDS = (
     StructField(c.LENGTH, INT),
     StructField(c.TARGET, ArrayType(DOUBLE)),
     StructField(c.OBSERVED, ArrayType(BooleanType())),
+    StructField(c.FLAGGED, ArrayType(BooleanType())),
     StructField(c.STATUS, STRING),
     StructField(c.REASON, STRING),
     StructField(ISSUES, ArrayType(StructType(list(_ISSUE_FIELDS)))),
@@ -40,28 +48,33 @@ _BUILT_FIELDS = (
 
 
 def to_series(
-    items: DataFrame, observations: DataFrame, settings: Series, n_partitions: int
+    items: DataFrame, observations: DataFrame, settings: Series, rules: Rules, n_partitions: int
 ) -> DataFrame:
-    """One row per item: its columns, freq, start, length, target, observed, status, reason and
-    issues. An item without observations has its row too."""
+    """One row per item: its columns, freq, start, length, target, observed, flagged, status, reason
+    and issues. An item without observations has its row too. Items have a `calendar`; observations
+    may have the `weight` of a ratio."""
     # A stated number of partitions, as Spark would merge small ones and leave cores idle in Python.
     spread = observations.repartition(n_partitions, c.ITEM_ID)
-    row = F.struct(
-        F.unix_micros(c.TIMESTAMP).alias(_TIMES),
-        F.coalesce(c.TARGET, F.lit(float("nan"))).alias(_VALUES),
-        F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
-    )
+    nan = F.lit(float("nan"))
+    fields = {
+        _TIMES: ("bigint", F.unix_micros(c.TIMESTAMP)),
+        _VALUES: ("double", F.coalesce(c.TARGET, nan)),
+        c.N_ROWS: ("bigint", F.coalesce(c.N_ROWS, F.lit(1))),
+    }
+    if WEIGHT in observations.columns:
+        fields[_WEIGHTS] = ("double", F.coalesce(WEIGHT, nan))
+    row = F.struct(*[column.alias(name) for name, (_, column) in fields.items()])
     gathered = spread.groupBy(c.ITEM_ID).agg(F.collect_list(row).alias("rows"))
     joined = items.join(gathered, c.ITEM_ID, "left").select(
         *items.columns,
         *[
             F.coalesce(f"rows.{name}", F.array().cast(f"array<{kind}>")).alias(name)
-            for name, kind in ((_TIMES, "bigint"), (_VALUES, "double"), (c.N_ROWS, "bigint"))
+            for name, (kind, _) in fields.items()
         ],
     )
     kept = list(items.columns)
     built = joined.mapInArrow(
-        lambda batches: _build_batches(batches, kept, settings),
+        lambda batches: _build_batches(batches, kept, settings, rules),
         StructType([*[joined.schema[name] for name in kept], *_BUILT_FIELDS]),
     )
     return built.withColumns(
@@ -86,24 +99,41 @@ def build_quality(series: DataFrame) -> DataFrame:
 
 
 def _build_batches(
-    batches: Iterator[pa.RecordBatch], kept: Sequence[str], settings: Series
+    batches: Iterator[pa.RecordBatch], kept: Sequence[str], settings: Series, rules: Rules
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         kinds = batch.column(c.METRIC_KIND).to_pylist()
         built = [
-            build_series(rows, kind, settings)
-            for rows, kind in zip(_rows_of(batch), kinds, strict=True)
+            build_series(rows, kind, settings, rules, calendar)
+            for rows, kind, calendar in zip(
+                _rows_of(batch), kinds, _calendars_of(batch, rules), strict=True
+            )
         ]
         columns = {name: batch.column(name) for name in kept} | _to_arrow(built)
         yield pa.RecordBatch.from_pydict(columns)
 
 
 def _rows_of(batch: pa.RecordBatch) -> Iterator[Rows]:
-    names = (_TIMES, _VALUES, c.N_ROWS)
+    names = [n for n in (_TIMES, _VALUES, c.N_ROWS, _WEIGHTS) if n in batch.schema.names]
     flat = [batch.column(name).values.to_numpy() for name in names]
     offsets = [batch.column(name).offsets.to_numpy() for name in names]
     for i in range(batch.num_rows):
         yield Rows(*[f[o[i] : o[i + 1]] for f, o in zip(flat, offsets, strict=True)])
+
+
+def _calendars_of(batch: pa.RecordBatch, rules: Rules) -> Iterator[Calendar]:
+    column = batch.column(CALENDAR)
+    offsets, entries = column.offsets.to_numpy(), column.values
+    kinds = entries.field(c.KIND)
+    spans = np.stack(
+        [entries.field(name).cast(pa.int64()).to_numpy() for name in (c.STARTS_AT, c.ENDS_AT)],
+        axis=1,
+    )
+    is_incident = np.isin(kinds, rules.incidents.event_kinds)
+    is_announced = np.isin(kinds, _ANNOUNCED)
+    for first, last in pairwise(offsets):
+        own = slice(first, last)
+        yield Calendar(spans[own][is_incident[own]], spans[own][is_announced[own]])
 
 
 def _to_arrow(built: Sequence[Built]) -> dict[str, pa.Array]:
@@ -116,6 +146,7 @@ def _to_arrow(built: Sequence[Built]) -> dict[str, pa.Array]:
         c.LENGTH: pa.array(lengths),
         c.TARGET: _lists(lengths, pa.array(values, mask=~seen)),
         c.OBSERVED: _lists(lengths, pa.array(seen)),
+        c.FLAGGED: _lists(lengths, pa.array(np.concatenate([b.grid.flagged for b in built]))),
         c.STATUS: pa.array([b.status for b in built], pa.string()),
         c.REASON: pa.array([b.reason for b in built], pa.string()),
         ISSUES: _issues(built),
