@@ -46,6 +46,7 @@ class SourceColumns(Settings):
     metric_kind: str | None = None
     unit: str | None = None
     time_zone: str | None = None
+    country: str | None = None
     group_id: str | None = None
 
 
@@ -56,6 +57,11 @@ class ItemDefaults(Settings):
     metric_kind: MetricKind = "gauge"
     unit: str = ""
     time_zone: str = Field("UTC", description="IANA zone of the item's calendar.")
+    country: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+        description="Whose public holidays count: DE, or with a part of it DE-BY. None: none do.",
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -252,6 +258,14 @@ class Features(Settings):
         default_factory=dict,
         description="Metrics rebuilt from their parts: {error_rate: {numerator: errors, "
         "denominator: requests}}.",
+    )
+    aggregates: tuple[tuple[str, ...], ...] = Field(
+        (),
+        description="Items to make by adding up others, per metric and value of these dimensions: "
+        "[[team], [region, tier], []]; [] is the whole fleet.",
+    )
+    incremental: bool = Field(
+        True, description="Rebuild only the series of which something changed since the last run."
     )
 
 

@@ -65,6 +65,7 @@ ITEMS = _table(
     (c.METRIC_KIND, STRING),
     (c.UNIT, STRING),
     (c.TIME_ZONE, STRING),
+    (c.COUNTRY, STRING),
     (c.FIRST_SEEN, TIME),
     (c.LAST_SEEN, TIME),
     known_kind=f"{c.METRIC_KIND} in {METRIC_KINDS}".replace(", ", ","),
@@ -127,6 +128,7 @@ SERIES = _table(
     (c.SERIES_EVENTS, ArrayType(SERIES_EVENT)),
     (c.STATUS, STRING),  # ok, or why it cannot be forecast
     (c.REASON, STRING),
+    (c.INPUT_DIGEST, LONG),
     same_length=" and ".join(
         f"size({name}) = {c.LENGTH}" for name in (c.TARGET, c.OBSERVED, c.FLAGGED)
     ),
@@ -141,11 +143,24 @@ VOCABULARY = _table(
     known=f"{c.CODE} > 0",
 )
 
-# Drawn, not measured: there is nothing to flag.
+MEMBERSHIPS = _table(
+    "memberships",
+    (c.AGGREGATE_ID, c.ITEM_ID),
+    (c.AGGREGATE_ID, STRING),
+    (c.ITEM_ID, STRING),
+    (c.HOW, STRING),
+    known_how=f"{c.HOW} in ('sum','mean','max')",
+)
+
+# Drawn, not measured: there is nothing to flag, and nothing that it was made from.
 SYNTHETIC_SERIES = _table(
     "synthetic_series",
     SERIES.key,
-    *[(field.name, field.dataType) for field in SERIES.schema if field.name != c.FLAGGED],
+    *[
+        (field.name, field.dataType)
+        for field in SERIES.schema
+        if field.name not in (c.FLAGGED, c.INPUT_DIGEST)
+    ],
     same_length=f"size({c.TARGET}) = {c.LENGTH} and size({c.OBSERVED}) = {c.LENGTH}",
 )
 
@@ -366,6 +381,7 @@ TABLES = {
         VOCABULARY,
         SERIES,
         QUALITY,
+        MEMBERSHIPS,
         MODELS,
         TRAINING_LOG,
         BACKTESTS,

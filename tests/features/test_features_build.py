@@ -12,6 +12,7 @@ from headroom.config import Rules, Series
 from headroom.features.build import build_quality, to_series
 from headroom.features.events import add_calendar
 from headroom.schemas import EVENTS, OBSERVATIONS, QUALITY, conform
+from headroom.session import rows_per_batch
 from headroom.sharding import SHARD_ID, add_shard_id
 
 T0 = datetime(2025, 1, 6)
@@ -40,7 +41,7 @@ def observations(spark: SparkSession, *rows: tuple[str, float, float | None]) ->
 def test_three_rows_become_a_series(spark: SparkSession) -> None:
     rows = observations(spark, ("a", 3, 4.0), ("a", 0, 1.0), ("a", 1, None))
     found = to_series(items(spark, "a"), rows, HOURLY, RULES, 2).first().asDict()
-    for name in ("issues", "calendar", c.GROUP_ID, c.METRIC):
+    for name in ("issues", "calendar", "content", c.GROUP_ID, c.METRIC):
         found.pop(name)
     assert found == {
         c.ITEM_ID: "a",
@@ -103,6 +104,17 @@ def test_partitions_and_order_change_nothing(spark: SparkSession) -> None:
         return sorted(str(row.asDict(recursive=True)) for row in frame.collect())
 
     assert rows(one) == rows(many)
+
+
+def test_a_series_may_span_batches(spark: SparkSession) -> None:
+    entries = [(f"i{i % 3}", float(i // 3), float(i)) for i in range(900)]
+    with rows_per_batch(spark, 128):
+        rows = to_series(
+            items(spark, "i0", "i1", "i2"), observations(spark, *entries), HOURLY, RULES, 1
+        ).collect()
+    assert {r[c.ITEM_ID]: r[c.TARGET] for r in rows} == {
+        f"i{k}": [float(i) for i in range(k, 900, 3)] for k in range(3)
+    }
 
 
 def test_a_group_stays_in_one_shard(spark: SparkSession) -> None:
