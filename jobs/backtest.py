@@ -13,6 +13,7 @@ from headroom.evaluation.verdict import (
     build_selections,
     fleet_record,
 )
+from headroom.features.flags import without_flagged
 from headroom.registry import LEARNING, load, model_version, registered, staged
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, MODELS, SELECTIONS, SERIES
 from headroom.training.ensemble import starting_weights
@@ -23,7 +24,9 @@ def run(job: Job) -> None:
     config, tables = job.config, job.tables
     series, models = tables.read(SERIES), tables.read(MODELS)
     start = starting_weights(config)
-    version = model_version(config, content_digest(series), code_version(*LEARNING), start)
+    version = model_version(
+        config, content_digest(without_flagged(series)), code_version(*LEARNING), start
+    )
     model = load(registered(models, version), config)
     design = design_of(config, model)
     evaluated = evaluate(series, model, design, config.spark.series_per_task)

@@ -1,37 +1,77 @@
 """Makes one row per series from its observations: a regular grid, a status, codes and events.
 
 What was found wrong, and what was done about it, goes to table quality. Every item has its row.
+Series of which nothing changed since the last run stand as they are.
 """
 
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import DataFrame
+
 from headroom import columns as c
-from headroom.cli import Job, main
-from headroom.features.build import build_quality, to_series
-from headroom.features.events import add_series_events
+from headroom.cli import Job, code_version, main
+from headroom.features.aggregates import build_memberships
 from headroom.features.status import check_statuses
-from headroom.features.vocabulary import add_static_codes, build_vocabulary, list_static_columns
-from headroom.freq import parse_freq
-from headroom.schemas import EVENTS, ITEMS, OBSERVATIONS, QUALITY, SERIES, VOCABULARY
+from headroom.features.update import Maker
+from headroom.features.vocabulary import build_vocabulary
+from headroom.schemas import (
+    EVENTS,
+    ITEMS,
+    MEMBERSHIPS,
+    OBSERVATIONS,
+    QUALITY,
+    SERIES,
+    VOCABULARY,
+    Table,
+)
+from headroom.session import rows_per_batch
+
+ROWS_PER_BATCH = 16_384  # observations, on their way to Python
 
 
 def run(job: Job) -> None:
-    config = job.config
-    items = job.tables.read(ITEMS)
-    job.tables.create(VOCABULARY)
-    vocabulary = build_vocabulary(items, job.tables.read(VOCABULARY))
-    vocabulary = job.tables.replace(vocabulary, VOCABULARY)
-    coded = add_static_codes(items, vocabulary, list_static_columns(vocabulary))
+    with rows_per_batch(job.spark, ROWS_PER_BATCH):
+        make(job)
 
-    observations = job.tables.read(OBSERVATIONS)
-    series = to_series(coded, observations, config.series, config.spark.shuffle_partitions)
-    freq = parse_freq(config.series.freq)
-    series = add_series_events(series, job.tables.read(EVENTS), freq).persist()
-    written = job.tables.replace(series, SERIES)
-    job.tables.replace(build_quality(series), QUALITY)
-    series.unpersist()
+
+def make(job: Job) -> None:
+    config, tables = job.config, job.tables
+    items = tables.read(ITEMS)
+    tables.create(VOCABULARY)
+    vocabulary = build_vocabulary(items, tables.read(VOCABULARY))
+    vocabulary = tables.replace(vocabulary, VOCABULARY)
+
+    code = code_version("features")
+    maker = Maker(config, code, vocabulary, tables.read(EVENTS), before(job, SERIES))
+    updates = [maker.update(items, tables.read(OBSERVATIONS))]
+    levels = config.features.aggregates
+    if levels or tables.exists(MEMBERSHIPS):
+        series = updates[0].series()
+        memberships = build_memberships(series, levels)
+        tables.replace(memberships, MEMBERSHIPS)
+        updates.append(maker.update_aggregates(series, memberships, items))
+    quality = [update.quality(before(job, QUALITY)) for update in updates]
+    written = tables.replace(union([update.series() for update in updates]), SERIES)
+    tables.replace(union(quality), QUALITY)
+    job.count(rebuilt=sum(update.fresh.count() for update in updates))
+    for update in updates:
+        update.fresh.unpersist()
 
     counts = {row[0]: row[1] for row in written.groupBy(c.STATUS).count().collect()}
     job.count(series=sum(counts.values()), **counts)
     job.partial = check_statuses(written, counts, config.limits.max_refused_series)
+
+
+def union(frames: Sequence[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.unionByName, frames)
+
+
+def before(job: Job, table: Table) -> DataFrame | None:
+    """The table as the last run left it, where there was one and only changes are rebuilt."""
+    if not (job.config.features.incremental and job.tables.exists(table)):
+        return None
+    return job.tables.read(table)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,16 @@ from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.recommend.build import build_recommendations, keep_latest
 from headroom.recommend.decision import FAILED, RECOMMENDED
-from headroom.schemas import FORECASTS, QUALITY, RECOMMENDATIONS, SERIES
+from headroom.schemas import FORECASTS, MEMBERSHIPS, QUALITY, RECOMMENDATIONS, SERIES
 
 
 def run(job: Job) -> None:
+    series = job.tables.read(SERIES)
+    if job.tables.exists(MEMBERSHIPS):  # a sum over services has no hosts of its own
+        aggregates = job.tables.read(MEMBERSHIPS).select(F.col(c.AGGREGATE_ID).alias(c.ITEM_ID))
+        series = series.join(aggregates, c.ITEM_ID, "left_anti")
     rows = build_recommendations(
-        job.tables.read(SERIES),
+        series,
         job.tables.read(QUALITY),
         job.tables.read(FORECASTS),
         freq=job.config.series.freq,

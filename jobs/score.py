@@ -8,13 +8,14 @@ from pyspark.sql import functions as F
 
 from headroom.cli import Job, main
 from headroom.coldstart import build_cold_starts
+from headroom.features.flags import without_flagged
 from headroom.registry import champion, load
 from headroom.schemas import FORECASTS, MODELS, SELECTIONS, SERIES
 from headroom.scoring import build_forecasts, latest_forecasts
 
 
 def run(job: Job) -> None:
-    series = job.tables.read(SERIES)
+    series = without_flagged(job.tables.read(SERIES))
     model = load(champion(job.tables.read(MODELS)), job.config)
     selections = job.tables.read(SELECTIONS).where(F.col("model_version") == model.version)
     forecasts = build_forecasts(series, selections, model, job.config)

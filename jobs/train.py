@@ -5,6 +5,7 @@ give the same model version; where it is registered already, nothing is trained.
 """
 
 from headroom.cli import Job, code_version, main
+from headroom.features.flags import without_flagged
 from headroom.registry import LEARNING, artifact, find, is_whole, model_version, weights_path
 from headroom.schemas import MODELS, SERIES, TRAINING_LOG
 from headroom.storage import write_bytes
@@ -13,7 +14,7 @@ from headroom.training.ensemble import export, model_row, starting_weights, task
 
 def run(job: Job) -> None:
     config, tables = job.config, job.tables
-    series = tables.read(SERIES)
+    series = without_flagged(tables.read(SERIES))
     manifest = export(series, config)
     start = starting_weights(config)
     version = model_version(config, manifest.digest, code_version(*LEARNING), start)

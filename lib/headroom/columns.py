@@ -8,6 +8,7 @@ METRIC = "metric"  # requests, cpu_utilisation, capacity_cores, cost, …
 METRIC_KIND = "metric_kind"  # count, rate, gauge, ratio, latency, cost, capacity, counter
 UNIT = "unit"
 TIME_ZONE = "time_zone"  # IANA name; the calendar of the item follows it
+COUNTRY = "country"  # ISO 3166: DE, or with a part of it DE-BY; null = no public holidays
 FIRST_SEEN = "first_seen"
 LAST_SEEN = "last_seen"
 
@@ -38,9 +39,15 @@ FREQ = "freq"
 START = "start"  # timestamp of the first step
 LENGTH = "length"  # steps
 OBSERVED = "observed"  # mask beside target
+FLAGGED = "flagged"  # mask beside target: kept, but no scale and no training learns from it
 STATIC_CODES = "static_codes"  # integer code per static column, 0 = unknown
 SERIES_EVENTS = "series_events"  # events that touch this series, as step offsets from start
 STATUS = "status"
+INPUT_DIGEST = "input_digest"  # of all that the row was made from
+
+# aggregates
+AGGREGATE_ID = "aggregate_id"  # the item_id of a sum or mean over other items
+HOW = "how"  # sum, mean, max
 
 # vocabulary of the static columns
 STATIC_COLUMN = "static_column"  # metric, or the name of a dimension

@@ -54,6 +54,7 @@ class SourceColumns(Settings):
     metric_kind: str | None = None
     unit: str | None = None
     time_zone: str | None = None
+    country: str | None = None
     group_id: str | None = None
 
 
@@ -64,6 +65,11 @@ class ItemDefaults(Settings):
     metric_kind: MetricKind = "gauge"
     unit: str = ""
     time_zone: str = Field("UTC", description="IANA zone of the item's calendar.")
+    country: str | None = Field(
+        None,
+        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+        description="Whose public holidays count: DE, or with a part of it DE-BY. None: none do.",
+    )
 
     @field_validator("time_zone")
     @classmethod
@@ -126,6 +132,147 @@ class Series(Settings):
     @classmethod
     def _freq_is_known(cls, freq: str) -> str:
         return known_freq(freq)
+
+
+class Rule(Settings):
+    """One rule of cleansing. Its name is the issue in table `quality`."""
+
+    enabled: bool = True
+
+    def applies_to(self, kind: str) -> bool:
+        """Whether values of this metric kind are looked at."""
+        return self.enabled and kind in getattr(self, "kinds", (kind,))
+
+
+class StrayRows(Rule):
+    """Rows far before or after all others: clocks that were wrong. Left out."""
+
+    max_share: Share = Field(0.01, description="More rows than this share are no strays.")
+    min_rows: int = Field(10, ge=3, description="Of shorter series no row is a stray.")
+    min_steps: int = Field(100, ge=1, description="A stray is farther away than this.")
+
+
+class CounterResets(Rule):
+    """Counters that began again from zero: the reading is what was counted since. Not enabled: the
+    step is missing."""
+
+    longest_gap: float = Field(
+        1.5, ge=1, description="Typical steps; what was counted over a longer one is no step's."
+    )
+
+
+class IncompleteSteps(Rule):
+    """Steps, combined from finer rows, that have too few of them. Missing."""
+
+    min_share: Share = Field(0.5, description="Share of the usual rows that a step needs.")
+
+
+class PartialEnds(Rule):
+    """A first or last value far below its like beside a normal one: a step that the source exported
+    before it was over. Left out."""
+
+    kinds: tuple[MetricKind, ...] = ("count", "cost")
+    min_share: Share = Field(
+        0.5, description="Of the smallest value at the same phase of the seasons beside it."
+    )
+
+
+class SilentSteps(Rule):
+    """Sources that write no row where nothing happened: a step without one is a zero."""
+
+    enabled: bool = False
+    kinds: tuple[MetricKind, ...] = ("count",)
+
+
+class NegativeValues(Rule):
+    """Values below zero of kinds that have none. Missing."""
+
+    kinds: tuple[MetricKind, ...] = ("count", "cost", "ratio", "latency", "capacity")
+
+
+class UnitJumps(Rule):
+    """Runs of values that fit when divided or multiplied by the factor. Missing."""
+
+    kinds: tuple[MetricKind, ...] = ("count", "rate", "gauge", "latency", "cost", "capacity")
+    factor: float = Field(1000, ge=50, description="Such as 1000, 1024 or 1000000.")
+    min_steps: int = Field(3, ge=1, description="Shorter runs are not told from spikes.")
+    max_share: Share = Field(0.2, description="More of the values are another level.")
+    max_spread: float = Field(30, ge=1, description="Largest ÷ smallest of all other values.")
+
+
+class FalseZeros(Rule):
+    """Zeros in a series that is otherwise never near zero: nothing was measured. Flagged."""
+
+    kinds: tuple[MetricKind, ...] = ("gauge", "latency", "capacity")
+    min_level: Share = Field(0.1, description="All other values lie above this × their median.")
+    max_share: Share = Field(0.2, description="More zeros are how the series is.")
+
+
+class FlatLine(Rule):
+    """One value, not zero, over a season or longer in a series that otherwise moves. Flagged."""
+
+    kinds: tuple[MetricKind, ...] = ("gauge", "latency", "rate", "ratio")
+    min_steps: int = Field(24, ge=2, description="And at least the shortest season.")
+    max_repeats: Share = Field(0.2, description="Share of repeated values elsewhere.")
+
+
+class Outliers(Rule):
+    """Values far from the same phase of the seasons beside them, but for announced events.
+    Flagged."""
+
+    deviations: float = Field(10, ge=3, description="Robust standard deviations.")
+    max_share: Share = Field(0.05, description="More of them are how the series is.")
+    min_values: int = Field(24, ge=8, description="Fewer values have no scale.")
+
+
+class Incidents(Rule):
+    """Steps in a calendar entry of these kinds in whose scope the series is. Flagged."""
+
+    event_kinds: tuple[str, ...] = ("incident",)
+
+
+class Rules(Settings):
+    """What is looked for in every series. *Missing* is null in `target`; *flagged* keeps its value,
+    but no scale and no training learns from it."""
+
+    stray_rows: StrayRows = StrayRows()
+    counter_resets: CounterResets = CounterResets()
+    partial_steps: Rule = Rule()
+    incomplete_steps: IncompleteSteps = IncompleteSteps()
+    partial_ends: PartialEnds = PartialEnds()
+    silent_steps: SilentSteps = SilentSteps()
+    negative_values: NegativeValues = NegativeValues()
+    unit_jumps: UnitJumps = UnitJumps()
+    false_zeros: FalseZeros = FalseZeros()
+    flat_line: FlatLine = FlatLine()
+    outliers: Outliers = Outliers()
+    incidents: Incidents = Incidents()
+
+
+class Ratio(Settings):
+    """The metrics of one group whose quotient a ratio is."""
+
+    numerator: str
+    denominator: str
+
+
+class Features(Settings):
+    """From observations to series: what is cleansed, rebuilt and added up."""
+
+    rules: Rules = Rules()
+    ratios: Mapping[str, Ratio] = Field(
+        default_factory=dict,
+        description="Metrics rebuilt from their parts: {error_rate: {numerator: errors, "
+        "denominator: requests}}.",
+    )
+    aggregates: tuple[tuple[str, ...], ...] = Field(
+        (),
+        description="Items to make by adding up others, per metric and value of these dimensions: "
+        "[[team], [region, tier], []]; [] is the whole fleet.",
+    )
+    incremental: bool = Field(
+        True, description="Rebuild only the series of which something changed since the last run."
+    )
 
 
 class Forecast(Settings):
@@ -365,6 +512,7 @@ class Config(Settings):
     seed: int = Field(7, ge=0, lt=2**31)
     source: Source = Source()
     series: Series = Series()
+    features: Features = Features()
     forecast: Forecast = Forecast()
     backtest: Backtest = Backtest()
     training: Training = Training()

@@ -65,6 +65,7 @@ ITEMS = _table(
     (c.METRIC_KIND, STRING),
     (c.UNIT, STRING),
     (c.TIME_ZONE, STRING),
+    (c.COUNTRY, STRING),
     (c.FIRST_SEEN, TIME),
     (c.LAST_SEEN, TIME),
     known_kind=f"{c.METRIC_KIND} in {METRIC_KINDS}".replace(", ", ","),
@@ -122,11 +123,15 @@ SERIES = _table(
     (c.LENGTH, INT),
     (c.TARGET, ArrayType(DOUBLE)),  # null where not observed
     (c.OBSERVED, ArrayType(BOOLEAN)),
+    (c.FLAGGED, ArrayType(BOOLEAN)),
     (c.STATIC_CODES, ArrayType(INT)),
     (c.SERIES_EVENTS, ArrayType(SERIES_EVENT)),
     (c.STATUS, STRING),  # ok, or why it cannot be forecast
     (c.REASON, STRING),
-    same_length=f"size({c.TARGET}) = {c.LENGTH} and size({c.OBSERVED}) = {c.LENGTH}",
+    (c.INPUT_DIGEST, LONG),
+    same_length=" and ".join(
+        f"size({name}) = {c.LENGTH}" for name in (c.TARGET, c.OBSERVED, c.FLAGGED)
+    ),
 )
 
 VOCABULARY = _table(
@@ -138,7 +143,26 @@ VOCABULARY = _table(
     known=f"{c.CODE} > 0",
 )
 
-SYNTHETIC_SERIES = Table("synthetic_series", SERIES.schema, SERIES.key, SERIES.checks)
+MEMBERSHIPS = _table(
+    "memberships",
+    (c.AGGREGATE_ID, c.ITEM_ID),
+    (c.AGGREGATE_ID, STRING),
+    (c.ITEM_ID, STRING),
+    (c.HOW, STRING),
+    known_how=f"{c.HOW} in ('sum','mean','max')",
+)
+
+# Drawn, not measured: there is nothing to flag, and nothing that it was made from.
+SYNTHETIC_SERIES = _table(
+    "synthetic_series",
+    SERIES.key,
+    *[
+        (field.name, field.dataType)
+        for field in SERIES.schema
+        if field.name not in (c.FLAGGED, c.INPUT_DIGEST)
+    ],
+    same_length=f"size({c.TARGET}) = {c.LENGTH} and size({c.OBSERVED}) = {c.LENGTH}",
+)
 
 QUALITY = _table(
     "quality",
@@ -357,6 +381,7 @@ TABLES = {
         VOCABULARY,
         SERIES,
         QUALITY,
+        MEMBERSHIPS,
         MODELS,
         TRAINING_LOG,
         BACKTESTS,

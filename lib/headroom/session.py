@@ -2,11 +2,15 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
 from headroom.config import Spark
 from headroom.errors import HeadroomError
+
+_BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
 # Each line changes an answer or a cost that headroom depends on.
 PROPERTIES = {
@@ -19,7 +23,7 @@ PROPERTIES = {
     # A speculative copy of a training task would corrupt the Horovod run.
     "spark.speculation": "false",
     # Rows are whole series (arrays): few per batch keep memory flat.
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "256",
+    _BATCH: "256",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # pandas writes nanoseconds, which Spark refuses to read as times; ingest reads the integers.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
@@ -51,6 +55,17 @@ def build_session(app_name: str, settings: Spark) -> SparkSession:
             f"Spark did not start: {reason.rstrip('.')}. Check the master, the memory and "
             "what follows `--` on the command line"
         ) from error
+
+
+@contextmanager
+def rows_per_batch(spark: SparkSession, rows: int) -> Iterator[None]:
+    """Meanwhile batches to Python hold so many rows: for rows that are no whole series."""
+    before = spark.conf.get(_BATCH)
+    spark.conf.set(_BATCH, rows)
+    try:
+        yield
+    finally:
+        spark.conf.set(_BATCH, str(before))
 
 
 def end_session(spark: SparkSession) -> None:

@@ -41,7 +41,7 @@ def write(tables: Tables, *rows: tuple[str, float, float]) -> None:
     names = sorted({row[0] for row in rows})
     tables.replace(
         tables.spark.createDataFrame(
-            [(n, n, {"region": "eu"}, "load", "gauge", "", "UTC", at, at) for n in names],
+            [(n, n, {"region": "eu"}, "load", "gauge", "", "UTC", None, at, at) for n in names],
             ITEMS.schema,
         ),
         ITEMS,
@@ -64,7 +64,7 @@ def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
         "items": 41,
     }
     job = start(spark, warehouse, features.run, source=source)
-    assert job.counts == {"series": 41, "ok": 39, "wrong_frequency": 2}
+    assert job.counts == {"rebuilt": 41, "series": 41, "ok": 39, "wrong_frequency": 2}
     assert job.partial == ""
     tables = Tables(spark, warehouse)
     series = {row[c.ITEM_ID]: row for row in tables.read(SERIES).collect()}
@@ -94,7 +94,7 @@ def test_too_many_refused_series_end_in_part_and_a_second_run_changes_nothing(
     write(tables, *[("a", h, -h % 5) for h in range(30)], *[("b", 24 * d, 1) for d in range(30)])
     job = Job("features", build_config({"warehouse": warehouse}), Tables(spark, warehouse))
     assert run_job(job, features.run) == PARTIAL
-    assert job.counts == {"series": 2, "ok": 1, "wrong_frequency": 1}
+    assert job.counts == {"rebuilt": 2, "series": 2, "ok": 1, "wrong_frequency": 1}
     assert capsys.readouterr().err.strip().splitlines()[-1] == (
         "headroom: features done, but 1 of 2 series cannot be forecast, for example b: its "
         "typical step is 1D, coarser than series.freq=h; set series.freq=1D"

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headroom.config import Rules
 from headroom.features.grid import (
     MICROS,
     combine,
@@ -20,6 +21,7 @@ from headroom.freq import parse_freq
 HOUR = 3_600 * MICROS
 DAY = 24 * HOUR
 HOURLY = parse_freq("h")
+STRAYS = Rules().stray_rows
 
 
 def times(*texts: str) -> np.ndarray:
@@ -120,22 +122,22 @@ class TestIndexSteps:
 class TestFindStrays:
     def test_a_row_in_2035_after_a_month_of_2025(self) -> None:
         stamps = np.append(regular(700), times("2035-01-01"))
-        assert list(np.flatnonzero(find_strays(stamps, HOURLY))) == [700]
+        assert list(np.flatnonzero(find_strays(stamps, HOURLY, STRAYS))) == [700]
 
     def test_a_row_in_1970_before(self) -> None:
         stamps = np.concatenate([times("1970-01-01"), regular(700)])
-        assert list(np.flatnonzero(find_strays(stamps, HOURLY))) == [0]
+        assert list(np.flatnonzero(find_strays(stamps, HOURLY, STRAYS))) == [0]
 
     def test_both_at_once(self) -> None:
         stamps = np.concatenate([times("1990-01-01"), regular(700), times("2061-01-01")])
-        assert list(np.flatnonzero(find_strays(stamps, HOURLY))) == [0, 701]
+        assert list(np.flatnonzero(find_strays(stamps, HOURLY, STRAYS))) == [0, 701]
 
     def test_a_long_gap_with_much_after_it_is_a_gap(self) -> None:
         stamps = np.concatenate([regular(700), regular(100, start="2027-01-01")])
-        assert not find_strays(stamps, HOURLY).any()
+        assert not find_strays(stamps, HOURLY, STRAYS).any()
 
     def test_short_series_have_none(self) -> None:
-        assert not find_strays(times("2025-01-01", "2035-01-01"), HOURLY).any()
+        assert not find_strays(times("2025-01-01", "2035-01-01"), HOURLY, STRAYS).any()
 
 
 class TestCombine:

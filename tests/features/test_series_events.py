@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from headroom import columns as c
-from headroom.features.events import add_series_events
+from headroom.features.events import add_calendar, add_series_events
 from headroom.freq import parse_freq
 from headroom.schemas import EVENTS
 
@@ -31,7 +31,8 @@ def touched(spark: SparkSession, freq: str, start: datetime | None, *events: Any
         "start timestamp",
     )
     frame = spark.createDataFrame(list(events), EVENTS.schema)
-    found = add_series_events(series, frame, parse_freq(freq)).first()[c.SERIES_EVENTS]
+    with_calendar = add_calendar(series, frame)
+    found = add_series_events(with_calendar, parse_freq(freq)).first()[c.SERIES_EVENTS]
     return [tuple(e[name] for name in ("first_step", "last_step", "known_step")) for e in found]
 
 

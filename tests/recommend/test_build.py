@@ -44,6 +44,7 @@ def series_rows(
             c.LENGTH: len(values),
             c.TARGET: [float(value) if np.isfinite(value) else None for value in values],
             c.OBSERVED: [bool(np.isfinite(value)) for value in values],
+            c.FLAGGED: [False] * len(values),
             c.STATIC_CODES: [],
             c.SERIES_EVENTS: [],
             c.STATUS: "ok",

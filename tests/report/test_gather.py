@@ -58,6 +58,7 @@ def series_row(item_id: str, metric: str = "cpu", **changes: Any) -> dict[str, A
         c.LENGTH: 60,
         c.TARGET: values,
         c.OBSERVED: [True] * 60,
+        c.FLAGGED: [False] * 60,
         c.STATUS: "ok",
     }
     return row | changes

@@ -40,6 +40,7 @@ def row(item: str, target: list[float | None], **other: Any) -> dict[str, Any]:
         c.LENGTH: len(target),
         c.TARGET: target,
         c.OBSERVED: [value is not None for value in target],
+        c.FLAGGED: [False] * len(target),
         c.STATIC_CODES: [1, 0],
         c.SERIES_EVENTS: [EVENT],
         c.STATUS: "ok",

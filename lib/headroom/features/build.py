@@ -1,6 +1,8 @@
 """The `series` and `quality` tables: one row per series, whatever its observations are like."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,14 +12,26 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, StructField, StructType
 
 from headroom import columns as c
-from headroom.config import Series
-from headroom.features.series import COUNT, COUNTER, Built, Rows, build_series
+from headroom.config import Rules, Series
+from headroom.errors import DataError
+from headroom.features.digests import CONTENT, content_of_row
+from headroom.features.events import CALENDAR
+from headroom.features.ratios import WEIGHT
+from headroom.features.series import COUNT, COUNTER, Built, Calendar, Rows, build_series
 from headroom.schemas import DOUBLE, INT, LONG, STRING
 
 ISSUES = "issues"
 
+_KEY = "key"
+_ITEM = "item"  # all columns of the item in its one row, null in those of its observations
 _TIMES = "times"  # µs
 _VALUES = "values"  # NaN where missing
+_WEIGHTS = "weights"
+
+_SERIES_PER_BATCH = 256
+
+# What a value far from its like may be the effect of: it is no outlier then.
+_ANNOUNCED = ("live_event", "launch", "freeze", "holiday")
 _START_MICROS = "start_micros"
 
 _ISSUE_FIELDS = (
@@ -33,6 +47,7 @@ _BUILT_FIELDS = (
     StructField(c.LENGTH, INT),
     StructField(c.TARGET, ArrayType(DOUBLE)),
     StructField(c.OBSERVED, ArrayType(BooleanType())),
+    StructField(c.FLAGGED, ArrayType(BooleanType())),
     StructField(c.STATUS, STRING),
     StructField(c.REASON, STRING),
     StructField(ISSUES, ArrayType(StructType(list(_ISSUE_FIELDS)))),
@@ -40,30 +55,21 @@ _BUILT_FIELDS = (
 
 
 def to_series(
-    items: DataFrame, observations: DataFrame, settings: Series, n_partitions: int
+    items: DataFrame, observations: DataFrame, settings: Series, rules: Rules, n_partitions: int
 ) -> DataFrame:
-    """One row per item: its columns, freq, start, length, target, observed, status, reason and
-    issues. An item without observations has its row too."""
-    # A stated number of partitions, as Spark would merge small ones and leave cores idle in Python.
-    spread = observations.repartition(n_partitions, c.ITEM_ID)
-    row = F.struct(
-        F.unix_micros(c.TIMESTAMP).alias(_TIMES),
-        F.coalesce(c.TARGET, F.lit(float("nan"))).alias(_VALUES),
-        F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
+    """One row per item: its columns, freq, start, length, target, observed, flagged, status,
+    reason, issues, and the content (digest) of its observations. An item without observations has
+    its row too. Items have a `calendar`; observations may have the `weight` of a ratio."""
+    fields = [StructField(_ITEM, StructType(items.schema.fields))]
+    rows = _rows(observations, items)
+    # Sorted by a number, which Spark does without comparing; a stated number of partitions, as
+    # Spark would merge small ones and leave cores idle in Python.
+    gathered = rows.repartition(n_partitions, _KEY).sortWithinPartitions(_KEY)
+    built = gathered.mapInArrow(
+        lambda batches: _build_batches(batches, settings, rules),
+        StructType([*fields, StructField(CONTENT, LONG), *_BUILT_FIELDS]),
     )
-    gathered = spread.groupBy(c.ITEM_ID).agg(F.collect_list(row).alias("rows"))
-    joined = items.join(gathered, c.ITEM_ID, "left").select(
-        *items.columns,
-        *[
-            F.coalesce(f"rows.{name}", F.array().cast(f"array<{kind}>")).alias(name)
-            for name, kind in ((_TIMES, "bigint"), (_VALUES, "double"), (c.N_ROWS, "bigint"))
-        ],
-    )
-    kept = list(items.columns)
-    built = joined.mapInArrow(
-        lambda batches: _build_batches(batches, kept, settings),
-        StructType([*[joined.schema[name] for name in kept], *_BUILT_FIELDS]),
-    )
+    built = built.select(f"{_ITEM}.*", CONTENT, *[field.name for field in _BUILT_FIELDS])
     return built.withColumns(
         {
             c.METRIC_KIND: F.when(F.col(c.METRIC_KIND) == COUNTER, F.lit(COUNT)).otherwise(
@@ -73,6 +79,34 @@ def to_series(
             c.START: F.timestamp_micros(_START_MICROS),
         }
     ).drop(_START_MICROS)
+
+
+def _rows(observations: DataFrame, items: DataFrame) -> DataFrame:
+    """The observations, and one row for each item that carries all of its columns."""
+    nan = F.lit(float("nan"))
+    item = F.struct(*items.columns)
+    key = F.xxhash64(c.ITEM_ID).alias(_KEY)
+    weighted = [WEIGHT] if WEIGHT in observations.columns else []
+    measured = observations.select(
+        key,
+        F.unix_micros(c.TIMESTAMP).alias(_TIMES),
+        F.coalesce(c.TARGET, nan).alias(_VALUES),
+        F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
+        content_of_row(observations.columns).alias(CONTENT),
+        F.lit(None).cast(StructType(items.schema.fields)).alias(_ITEM),
+        *[F.coalesce(name, nan).alias(_WEIGHTS) for name in weighted],
+    )
+    zero = F.lit(0).cast("bigint")
+    own = items.select(
+        key,
+        zero.alias(_TIMES),
+        nan.alias(_VALUES),
+        zero.alias(c.N_ROWS),
+        zero.alias(CONTENT),
+        item.alias(_ITEM),
+        *[nan.alias(_WEIGHTS) for _ in weighted],
+    )
+    return measured.unionByName(own)
 
 
 def build_quality(series: DataFrame) -> DataFrame:
@@ -86,24 +120,75 @@ def build_quality(series: DataFrame) -> DataFrame:
 
 
 def _build_batches(
-    batches: Iterator[pa.RecordBatch], kept: Sequence[str], settings: Series
+    batches: Iterator[pa.RecordBatch], settings: Series, rules: Rules
 ) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        kinds = batch.column(c.METRIC_KIND).to_pylist()
+    gathered = _gather(batches)
+    while some := list(islice(gathered, _SERIES_PER_BATCH)):
+        items = pa.concat_arrays([item for item, _, _ in some])
+        kinds = items.field(c.METRIC_KIND).to_pylist()
+        calendars = _calendars_of(items.field(CALENDAR), rules)
         built = [
-            build_series(rows, kind, settings)
-            for rows, kind in zip(_rows_of(batch), kinds, strict=True)
+            build_series(rows, kind, settings, rules, calendar)
+            for (_, rows, _), kind, calendar in zip(some, kinds, calendars, strict=True)
         ]
-        columns = {name: batch.column(name) for name in kept} | _to_arrow(built)
-        yield pa.RecordBatch.from_pydict(columns)
+        content = pa.array([content for _, _, content in some], pa.int64())
+        yield pa.RecordBatch.from_pydict({_ITEM: items, CONTENT: content} | _to_arrow(built))
 
 
-def _rows_of(batch: pa.RecordBatch) -> Iterator[Rows]:
-    names = (_TIMES, _VALUES, c.N_ROWS)
-    flat = [batch.column(name).values.to_numpy() for name in names]
-    offsets = [batch.column(name).offsets.to_numpy() for name in names]
-    for i in range(batch.num_rows):
-        yield Rows(*[f[o[i] : o[i + 1]] for f, o in zip(flat, offsets, strict=True)])
+def _gather(
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[tuple[pa.StructArray, Rows, int]]:
+    """Item, observations and content (digest) of one series after the other, from rows in order of
+    their key, which may span batches. Observations of no item are left out.
+
+    Raises DataError where two items have one key.
+    """
+    parts: list[pa.RecordBatch] = []
+    last_key = None
+    for batch in batches:
+        keys = batch.column(_KEY).to_numpy()
+        edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1), len(keys)]
+        for first, last in pairwise(edges):
+            if parts and (first or keys[0] != last_key):
+                yield from _one_series(parts)
+                parts = []
+            parts.append(batch.slice(first, last - first))
+        last_key = keys[-1] if len(keys) else last_key
+    if parts:
+        yield from _one_series(parts)
+
+
+def _one_series(
+    parts: Sequence[pa.RecordBatch],
+) -> Iterator[tuple[pa.StructArray, Rows, int]]:
+    item = pa.concat_arrays([part.column(_ITEM).drop_null() for part in parts])
+    if len(item) == 0:
+        return
+    if len(item) > 1:
+        names = item.field(c.ITEM_ID).to_pylist()
+        raise DataError(f"the items {names} have the same xxhash64; rename one of them")
+
+    def values(name: str) -> NDArray[Any]:
+        return np.concatenate([part.column(name).to_numpy() for part in parts])
+
+    is_row = np.concatenate([part.column(_ITEM).is_null().to_numpy(False) for part in parts])
+    weights = values(_WEIGHTS) if _WEIGHTS in parts[0].schema.names else None
+    rows = Rows(values(_TIMES), values(_VALUES), values(c.N_ROWS), weights).keep(is_row)
+    yield item, rows, int(np.bitwise_xor.reduce(values(CONTENT)))
+
+
+def _calendars_of(column: pa.ListArray, rules: Rules) -> Iterator[Calendar]:
+    offsets, entries = column.offsets.to_numpy(), column.values
+    kinds = entries.field(c.KIND)
+    spans = np.stack(
+        [entries.field(name).cast(pa.int64()).to_numpy() for name in (c.STARTS_AT, c.ENDS_AT)],
+        axis=1,
+    )
+    is_incident = np.isin(kinds, rules.incidents.event_kinds)
+    is_announced = np.isin(kinds, _ANNOUNCED)
+    for first, last in pairwise(offsets):
+        own = slice(first, last)
+        yield Calendar(spans[own][is_incident[own]], spans[own][is_announced[own]])
 
 
 def _to_arrow(built: Sequence[Built]) -> dict[str, pa.Array]:
@@ -116,6 +201,7 @@ def _to_arrow(built: Sequence[Built]) -> dict[str, pa.Array]:
         c.LENGTH: pa.array(lengths),
         c.TARGET: _lists(lengths, pa.array(values, mask=~seen)),
         c.OBSERVED: _lists(lengths, pa.array(seen)),
+        c.FLAGGED: _lists(lengths, pa.array(np.concatenate([b.grid.flagged for b in built]))),
         c.STATUS: pa.array([b.status for b in built], pa.string()),
         c.REASON: pa.array([b.reason for b in built], pa.string()),
         ISSUES: _issues(built),

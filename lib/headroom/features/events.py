@@ -1,4 +1,4 @@
-"""Which calendar entries touch a series, and at which of its steps."""
+"""Which calendar entries an item is in the scope of, and at which steps of its series."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -7,26 +7,35 @@ from headroom import columns as c
 from headroom.freq import Freq
 from headroom.schemas import SERIES_EVENT
 
-_EVENTS = "calendar"
+CALENDAR = "calendar"
+
+_FIELDS = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.EXPECTED_LIFT)
 
 
-def add_series_events(series: DataFrame, events: DataFrame, freq: Freq) -> DataFrame:
-    """The series with `series_events`: the entries whose scope it is in and that end at or after
-    its start, as steps counted from there; sorted. They may lie in the future.
+def add_calendar(items: DataFrame, events: DataFrame) -> DataFrame:
+    """The items with `calendar`: the entries in whose scope each is, sorted.
 
-    The calendar travels as one row, so the join cannot multiply the series.
+    All entries travel as one row, so the join cannot multiply the items.
     """
-    fields = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.SCOPE, c.EXPECTED_LIFT)
-    calendar = events.agg(F.collect_list(F.struct(*fields)).alias(_EVENTS))
-    with_calendar = series.crossJoin(F.broadcast(calendar))
-    touching = F.filter(_EVENTS, _is_in_scope)
-    placed = F.transform(touching, lambda event: _place(event, freq))
+    entries = F.collect_list(F.struct(*_FIELDS, c.SCOPE))
+    with_all = items.crossJoin(F.broadcast(events.agg(entries.alias(CALENDAR))))
+    own = F.transform(
+        F.filter(CALENDAR, _is_in_scope),
+        lambda event: F.struct(*[event[name].alias(name) for name in _FIELDS]),
+    )
+    return with_all.withColumn(CALENDAR, F.array_sort(own))
+
+
+def add_series_events(series: DataFrame, freq: Freq) -> DataFrame:
+    """The series with `series_events` in place of `calendar`: the entries that end at or after its
+    start, as steps counted from there; sorted. They may lie in the future."""
+    placed = F.transform(CALENDAR, lambda event: _place(event, freq))
     lasting = F.filter(placed, lambda event: event["last_step"] >= 0)
     schema = f"array<{SERIES_EVENT.simpleString()}>"
     found = F.when(F.col(c.START).isNotNull(), F.array_sort(lasting))
-    return with_calendar.withColumn(
+    return series.withColumn(
         c.SERIES_EVENTS, F.coalesce(found, F.array().cast(schema)).cast(schema)
-    ).drop(_EVENTS)
+    ).drop(CALENDAR)
 
 
 def _is_in_scope(event: Column) -> Column:

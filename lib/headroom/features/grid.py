@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from headroom.config import StrayRows
 from headroom.freq import WEEK, Freq
 
 Floats = NDArray[np.float64]
@@ -20,11 +21,6 @@ _MONDAY = 4 * 86_400 * MICROS
 _SUMMED = ("count", "cost")
 _LARGEST = ("latency",)
 
-# At most this share of the rows may be taken for strays, and only of series of some length.
-_STRAY_SHARE = 0.01
-_STRAY_ROWS = 10
-_STRAY_STEPS = 100
-
 _FINER = 0.75  # of a step
 _COARSER = 1.25
 _REGULAR_SHARE = 0.9  # of the distances are multiples of the typical one
@@ -32,11 +28,13 @@ _REGULAR_SHARE = 0.9  # of the distances are multiples of the typical one
 
 @dataclass(frozen=True)
 class Grid:
-    """Values at `start`, one step later, … ; `has_row` is False where the source had no row."""
+    """Values at `start`, one step later, … ; `has_row` is False where the source had no row,
+    `flagged` True where no scale and no training may learn from the value."""
 
     start: int
     values: Floats
     has_row: Mask
+    flagged: Mask
 
     def times(self, freq: Freq) -> Ints:
         """The start of each step."""
@@ -44,15 +42,15 @@ class Grid:
         return freq.timestamps(start, len(self.values)).astype("datetime64[us]").astype(np.int64)
 
 
-def find_strays(times: Ints, freq: Freq) -> Mask:
+def find_strays(times: Ints, freq: Freq, rule: StrayRows) -> Mask:
     """True for the few first or last of the sorted times that lie farther from the others than
     these reach altogether: clocks that were wrong, units that were misread."""
     stray = np.zeros(len(times), dtype=bool)
-    if len(times) < _STRAY_ROWS:
+    if len(times) < rule.min_rows:
         return stray
-    few = max(1, int(_STRAY_SHARE * len(times)))
+    few = max(1, int(rule.max_share * len(times)))
     gaps = np.diff(times)
-    least = _STRAY_STEPS * freq.seconds * MICROS
+    least = rule.min_steps * freq.seconds * MICROS
     last = len(gaps) - few + int(np.argmax(gaps[-few:]))
     if gaps[last] > max(times[last] - times[0], least):
         stray[last + 1 :] = True
@@ -124,11 +122,20 @@ def time_of_step(index: int, origin: int, freq: Freq) -> int:
     return origin + index * freq.seconds * MICROS
 
 
-def combine(steps: Ints, values: Floats, kind: str, n_steps: int) -> Floats:
+def combine(
+    steps: Ints, values: Floats, kind: str, n_steps: int, weights: Floats | None = None
+) -> Floats:
     """One value per step 0 … n_steps − 1: the sum of a count or cost, the largest latency, the mean
-    of any other kind; NaN where no value is finite."""
+    of any other kind; NaN where no value is finite. Values with a weight above zero, such as
+    quotients with their denominator, come before those without in the mean of their step."""
     seen = np.isfinite(values)
     steps, values = steps[seen], values[seen]
+    if weights is not None:
+        weights = np.nan_to_num(weights[seen])
+        total = np.bincount(steps, weights=weights, minlength=n_steps)
+        weighted = np.bincount(steps, weights=weights * values, minlength=n_steps)
+        plain = combine(steps, values, kind, n_steps)
+        return np.where(total > 0, weighted / np.where(total > 0, total, 1), plain)
     counts = np.bincount(steps, minlength=n_steps)
     if kind in _LARGEST:
         combined = np.full(n_steps, -np.inf)

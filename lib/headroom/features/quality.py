@@ -1,93 +1,134 @@
-"""What may be wrong with the values of one series: one small function per kind of fault.
+"""What may be wrong with the values of one series: one small function per rule of `features.rules`.
 
 Only what is surely wrong is taken for missing (impossible negatives, runs in another unit); what is
-merely strange is flagged, as a forecast may need it.
+merely strange is flagged, as a person may need it.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.features.grid import Floats, Mask
+from headroom.config import FalseZeros, FlatLine, Outliers, PartialEnds, UnitJumps
+from headroom.features.grid import Floats, Ints, Mask
 
-_NEVER_NEGATIVE = ("count", "cost", "ratio", "latency", "capacity")
-_MAY_FLATTEN = ("gauge", "latency", "rate", "ratio")
-_HAS_NO_UNIT = ("ratio",)
-
-_UNIT_FACTOR = 1000.0
-_UNIT_RUN = 3  # fewer values of another unit are not told from a spike
-_UNIT_SHARE = 0.2  # of the values at most: more is another level, not another unit
-_UNIT_SPREAD = 30.0  # largest to smallest value of the others, at most
-
-_FLAT_STEPS = 24
-_FLAT_OTHERWISE = 0.2  # share of repeated values elsewhere, at most
-
-_OUTLIER_Z = 10.0
-_OUTLIER_SHARE = 0.05  # more of them are how the series is
-_OUTLIER_VALUES = 24  # fewer residuals have no scale
 _MAD_TO_DEVIATION = 1.4826  # of normal residuals
+_FITS = 0.1  # a value in another unit may lie so far outside of the others
+_END_SEASONS = 3  # before the last step, or after the first one
 
 
-def find_negatives(values: Floats, kind: str) -> Mask:
-    """True where a kind that cannot be negative is."""
-    if kind not in _NEVER_NEGATIVE:
-        return np.zeros(len(values), dtype=bool)
+def find_negatives(values: Floats) -> Mask:
+    """True below zero."""
     return np.nan_to_num(values) < 0
 
 
-def find_unit_jumps(values: Floats, kind: str) -> Mask:
-    """True in runs of at least three values that are 1000 times too large or too small, where
-    divided or multiplied by 1000 they lie among the others, and these lie close together."""
+def find_partial_ends(values: Floats, seasons: tuple[int, ...], rule: PartialEnds) -> Mask:
+    """True for a first or last value below `min_share` of the smallest at its phase of the seasons
+    beside it, where the value next to it is not: what lasts longer is an outage."""
+    partial = np.zeros(len(values), dtype=bool)
+    if len(values) < 2:
+        return partial
+    turned = values[::-1]
+    partial[-1] = _is_low(values, 0, seasons, rule) and not _is_low(values, 1, seasons, rule)
+    partial[0] = _is_low(turned, 0, seasons, rule) and not _is_low(turned, 1, seasons, rule)
+    return partial
+
+
+def _is_low(values: Floats, back: int, seasons: tuple[int, ...], rule: PartialEnds) -> bool:
+    """Whether the value `back` steps before the last is far below its like."""
+    short = seasons[0] if seasons else 1
+    steps = {k * short for k in range(1, _END_SEASONS + 1)} | set(seasons[1:])
+    place = len(values) - 1 - back
+    alike = np.array([values[place - step] for step in steps if step <= place])
+    alike = alike[np.isfinite(alike)]
+    return len(alike) >= _END_SEASONS and bool(values[place] < rule.min_share * alike.min())
+
+
+def find_unit_jumps(values: Floats, rule: UnitJumps) -> Mask:
+    """True in runs of values that are a thousand times too large or too small, where divided or
+    multiplied by it they lie among the others, and these lie close together."""
     jumps = np.zeros(len(values), dtype=bool)
-    seen = np.isfinite(values)
-    if kind in _HAS_NO_UNIT or seen.sum() < 10 or np.any(values[seen] <= 0):
+    seen = values[np.isfinite(values)]
+    if len(seen) < 10 or seen.min() <= 0:
         return jumps
-    middle = float(np.median(values[seen]))
-    far = seen & ((values > middle * 100) | (values < middle / 100))
-    if not far.any() or far.sum() > _UNIT_SHARE * seen.sum():
+    middle = float(np.median(seen))
+    far_away = np.sqrt(10 * rule.factor)
+    far = (values > middle * far_away) | (values < middle / far_away)
+    if not far.any() or far.sum() > rule.max_share * len(seen):
         return jumps
-    low, high = np.min(values[seen & ~far]), np.max(values[seen & ~far])
-    if high > _UNIT_SPREAD * low:
+    others = values[np.isfinite(values) & ~far]
+    low, high = others.min(), others.max()
+    if high > rule.max_spread * low:
         return jumps
-    scaled = np.where(values > middle, values / _UNIT_FACTOR, values * _UNIT_FACTOR)
-    fits = far & (scaled >= low * 0.9) & (scaled <= high * 1.1)
+    scaled = np.where(values > middle, values / rule.factor, values * rule.factor)
+    fits = far & (scaled >= low * (1 - _FITS)) & (scaled <= high * (1 + _FITS))
     for first, last in _runs(fits):
-        jumps[first:last] = last - first >= _UNIT_RUN
+        jumps[first:last] = last - first >= rule.min_steps
     return jumps
 
 
-def find_flat_line(values: Floats, kind: str, season: int) -> Mask:
-    """True in runs of one repeated value, not zero, over a day or a season (the longer) in a series
-    that otherwise moves: a sensor that hangs."""
+def find_false_zeros(values: Floats, rule: FalseZeros) -> Mask:
+    """True where a value is exactly zero and all others lie well above."""
+    zero = values == 0
+    others = values[np.isfinite(values) & ~zero]
+    if not zero.any() or zero.sum() > rule.max_share * (len(others) + zero.sum()):
+        return np.zeros(len(values), dtype=bool)
+    above = others.min() > rule.min_level * np.median(others)
+    return zero if above else np.zeros(len(values), dtype=bool)
+
+
+def find_flat_line(values: Floats, season: int, rule: FlatLine) -> Mask:
+    """True in runs of one repeated value, not zero, over `min_steps` or a season (the longer) in a
+    series that otherwise moves: a sensor that hangs."""
     flat = np.zeros(len(values), dtype=bool)
-    if kind not in _MAY_FLATTEN or len(values) < 2:
+    repeats = np.zeros(len(values), dtype=bool)
+    repeats[1:] = (values[1:] == values[:-1]) & (values[1:] != 0)
+    least = max(rule.min_steps, season)
+    if repeats.sum() < least - 1:
         return flat
-    repeats = np.concatenate([[False], values[1:] == values[:-1]]) & (values != 0)
-    least = max(_FLAT_STEPS, season)
     for first, last in _runs(repeats):
         if last - first + 1 >= least:
             flat[first - 1 : last] = True
     elsewhere = np.isfinite(values) & ~flat
-    moves = repeats[elsewhere].sum() <= _FLAT_OTHERWISE * elsewhere.sum()
+    moves = repeats[elsewhere].sum() <= rule.max_repeats * elsewhere.sum()
     return flat if moves and elsewhere.sum() >= flat.sum() else np.zeros_like(flat)
 
 
-def find_outliers(values: Floats, season: int) -> Mask:
-    """True where a value is far from the median of the same phase in the two seasons before and
-    after: more than ten robust standard deviations of these differences, and that rarely."""
-    neighbours = [_shifted(values, k * season) for k in (-2, -1, 1, 2)]
-    stacked = np.vstack(neighbours) if len(values) else np.empty((4, 0))
-    enough = np.isfinite(stacked).sum(axis=0) >= 2
-    residuals = np.full(len(values), np.nan)
-    if enough.any():
-        residuals[enough] = values[enough] - np.nanmedian(stacked[:, enough], axis=0)
+def find_outliers(values: Floats, season: int, rule: Outliers) -> Mask:
+    """True where a value is far from the middle values at its phase of the two seasons before
+    and after: more than `deviations` robust standard deviations from their median, and rarely."""
+    low, high = _middle_of_rows(np.stack([_shifted(values, k * season) for k in (-2, -1, 1, 2)]))
+    residuals = values - (low + high) / 2
     seen = residuals[np.isfinite(residuals)]
-    if len(seen) < _OUTLIER_VALUES:
+    if len(seen) < rule.min_values:
         return np.zeros(len(values), dtype=bool)
-    middle = np.median(seen)
-    deviation = _MAD_TO_DEVIATION * np.median(np.abs(seen - middle))
-    far = np.nan_to_num(np.abs(residuals - middle)) > _OUTLIER_Z * deviation
-    is_rare = deviation > 0 and far.sum() <= _OUTLIER_SHARE * len(seen)
+    deviation = _MAD_TO_DEVIATION * np.median(np.abs(seen - np.median(seen)))
+    # Of two neighbours one may be the outlier: far is what is far from both.
+    far = np.nan_to_num(np.maximum(low - values, values - high)) > rule.deviations * deviation
+    is_rare = deviation > 0 and far.sum() <= rule.max_share * len(seen)
     return far if is_rare else np.zeros(len(values), dtype=bool)
+
+
+def find_covered(begins: Ints, ends: Ints, spans: Ints) -> Mask:
+    """True for the steps (begin and end of each, rising) that any of the spans (span, begin and
+    end) touches. A span that ends as a step begins does not touch it, an instant does."""
+    first = np.searchsorted(ends, spans[:, 0], side="right")
+    last = np.searchsorted(begins, spans[:, 1], side="left")
+    is_instant = spans[:, 0] == spans[:, 1]
+    last[is_instant] = np.searchsorted(begins, spans[is_instant, 1], side="right")
+    edges = np.zeros(len(begins) + 1, dtype=np.int64)
+    np.add.at(edges, first, 1)
+    np.add.at(edges, np.maximum(first, last), -1)
+    return np.cumsum(edges[:-1]) > 0
+
+
+def _middle_of_rows(stacked: Floats) -> tuple[Floats, Floats]:
+    """The two middle finite values of each column of (row, step), which are one where their number
+    is odd; NaN where there are fewer than two."""
+    ordered = np.sort(stacked, axis=0)  # NaN last
+    counts = np.isfinite(stacked).sum(axis=0)
+    columns = np.arange(stacked.shape[1])
+    low = ordered[np.maximum(counts - 1, 0) // 2, columns]
+    high = ordered[np.minimum(counts // 2, len(stacked) - 1), columns]
+    return np.where(counts >= 2, low, np.nan), np.where(counts >= 2, high, np.nan)
 
 
 def _shifted(values: Floats, steps: int) -> Floats:

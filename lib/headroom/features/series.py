@@ -1,11 +1,11 @@
 """One series from its rows: the grid, its status, and everything that was found and done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from headroom.config import Series
+from headroom.config import Rules, Series
 from headroom.features import quality
 from headroom.features.counters import increments_of
 from headroom.features.grid import (
@@ -33,23 +33,37 @@ IRREGULAR = "irregular"
 COUNTER, COUNT = "counter", "count"  # the readings of a counter become counts per step
 
 _LEAST_OBSERVED = 0.05  # share of the steps; below, the grid is no description of the series
-_LEAST_OF_STEP = 0.5  # share of the usual rows that a coarser step needs to have a value
 
 _MISSING = "taken for missing"
 _FLAGGED = "flagged, values kept"
-_EMPTY = Grid(0, np.empty(0), np.empty(0, dtype=bool))
+_EMPTY = Grid(0, np.empty(0), np.empty(0, dtype=bool), np.empty(0, dtype=bool))
+_NO_SPANS = np.empty((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The observations of one series. Equal lengths, sorted by time; NaN is missing."""
+    """The observations of one series. Equal lengths, sorted by time; NaN is missing.
+
+    `weights` are the denominators of ratios that were rebuilt from their parts, NaN for others.
+    """
 
     times: Ints
     values: Floats
     n_rows: Ints
+    weights: Floats | None = None
 
-    def keep(self, mask: Mask) -> "Rows":
-        return Rows(self.times[mask], self.values[mask], self.n_rows[mask])
+    def keep(self, mask: Mask | Ints) -> "Rows":
+        """The rows at these places, in this order."""
+        weights = None if self.weights is None else self.weights[mask]
+        return Rows(self.times[mask], self.values[mask], self.n_rows[mask], weights)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Spans (span, begin and end) in µs: of incidents, and of what was announced."""
+
+    incidents: Ints = field(default_factory=lambda: _NO_SPANS)
+    announced: Ints = field(default_factory=lambda: _NO_SPANS)
 
 
 @dataclass(frozen=True)
@@ -74,18 +88,21 @@ class Built:
     findings: Sequence[Finding]
 
 
-def build_series(rows: Rows, kind: str, settings: Series) -> Built:
+def build_series(
+    rows: Rows, kind: str, settings: Series, rules: Rules, calendar: Calendar
+) -> Built:
     """The series on the grid of `settings.freq`, or the reason why it has none."""
     freq = parse_freq(settings.freq)
-    order = np.argsort(rows.times, kind="stable")
-    rows = Rows(rows.times[order], rows.values[order], rows.n_rows[order])
-    stray = find_strays(rows.times, freq)
-    findings = _found("stray_rows", stray, rows.times, "left out: far from all other times")
-    rows = rows.keep(~stray)
-    findings += _duplicates(rows)
+    rows = rows.keep(np.argsort(rows.times, kind="stable"))
+    findings: list[Finding] = []
+    if rules.stray_rows.enabled:
+        stray = find_strays(rows.times, freq, rules.stray_rows)
+        findings += _found("stray_rows", stray, rows.times, "left out: far from all other times")
+        rows = rows.keep(~stray)
+    findings += _duplicates(rows) + _rebuilt(rows)
     why = _why_nothing(rows, kind)
     if kind == COUNTER:
-        rows, resets = _counted(rows)
+        rows, resets = _counted(rows, rules)
         kind, findings = COUNT, findings + resets
     if not np.isfinite(rows.values).any():
         return Built(NO_OBSERVATIONS, why, _EMPTY, findings)
@@ -93,21 +110,25 @@ def build_series(rows: Rows, kind: str, settings: Series) -> Built:
     if fit == "coarser" or (fit == "finer" and settings.finer == "refuse"):
         return Built(WRONG_FREQUENCY, _why_refused(rows.times, fit, settings), _EMPTY, findings)
     if fit == "finer":
-        rows, steps, origin, found = _whole_steps(rows, freq)
+        rows, steps, origin, found = _whole_steps(rows, freq, rules)
     else:
         (steps, origin), found = index_steps(rows.times, freq, is_finer=False), []
     if len(steps) == 0:
         why = f"no step of {settings.freq} is covered from its begin to its end"
         return Built(NO_OBSERVATIONS, why, _EMPTY, findings + found)
     grid, truncated = _to_grid(rows, steps, origin, kind, freq, settings.max_length)
-    cleansed, faults = _cleanse(grid, kind, freq)
-    return _judge(cleansed, freq, findings + found + truncated + faults, settings)
+    grid, cut = _without_partial_ends(grid, kind, freq, rules)
+    grid, missing = _without_impossible(grid, kind, freq, rules)
+    grid, flagged = _flag(grid, kind, freq, rules, calendar)
+    return _judge(grid, freq, findings + found + truncated + cut + missing + flagged, settings)
 
 
-def _counted(rows: Rows) -> tuple[Rows, list[Finding]]:
+def _counted(rows: Rows, rules: Rules) -> tuple[Rows, list[Finding]]:
     """What a cumulative counter counted in the step that each reading but the last begins."""
-    increments, resets = increments_of(rows.times, rows.values)
-    found = _found("counter_resets", resets, rows.times, "counted from zero again")
+    rule = rules.counter_resets
+    increments, resets = increments_of(rows.times, rows.values, rule)
+    action = "counted from zero again" if rule.enabled else _MISSING
+    found = _found("counter_resets", resets, rows.times, action)
     return Rows(rows.times[:-1], increments[:-1], rows.n_rows[:-1]), found
 
 
@@ -131,6 +152,13 @@ def _duplicates(rows: Rows) -> list[Finding]:
     return [Finding("duplicates", int(extra.sum()), share, first, last, action)]
 
 
+def _rebuilt(rows: Rows) -> list[Finding]:
+    if rows.weights is None:
+        return []
+    action = "computed from numerator and denominator"
+    return _found("rebuilt_ratios", np.isfinite(rows.weights), rows.times, action)
+
+
 def _why_nothing(rows: Rows, kind: str) -> str:
     """The reason, where the rows turn out to hold no value."""
     n = len(rows.times)
@@ -148,7 +176,7 @@ def _why_refused(times: Ints, fit: str, settings: Series) -> str:
     )
 
 
-def _whole_steps(rows: Rows, freq: Freq) -> tuple[Rows, Ints, int, list[Finding]]:
+def _whole_steps(rows: Rows, freq: Freq, rules: Rules) -> tuple[Rows, Ints, int, list[Finding]]:
     """Finer rows with the steps that hold them, without a first or last step that is covered in
     part only, and without the values of steps that have less than half of their usual rows."""
     steps, origin = index_steps(rows.times, freq, is_finer=True)
@@ -156,9 +184,9 @@ def _whole_steps(rows: Rows, freq: Freq) -> tuple[Rows, Ints, int, list[Finding]
     begin = time_of_step(int(steps[0]), origin, freq)
     end = time_of_step(int(steps[-1]) + 1, origin, freq)
     partial = np.zeros(len(steps), dtype=bool)
-    if rows.times[0] - begin > 0.9 * typical:
+    if rules.partial_steps.enabled and rows.times[0] - begin > 0.9 * typical:
         partial |= steps == steps[0]
-    if end - rows.times[-1] > 1.9 * typical:
+    if rules.partial_steps.enabled and end - rows.times[-1] > 1.9 * typical:
         partial |= steps == steps[-1]
     found = _found("partial_steps", partial, rows.times, "left out: not covered to the end")
     rows, steps = rows.keep(~partial), steps[~partial]
@@ -167,10 +195,12 @@ def _whole_steps(rows: Rows, freq: Freq) -> tuple[Rows, Ints, int, list[Finding]
     relative = steps - steps[0]
     counts = np.bincount(relative[np.isfinite(rows.values)], minlength=relative[-1] + 1)
     usual = freq.seconds * MICROS / typical
-    sparse = (counts < _LEAST_OF_STEP * usual)[relative] & np.isfinite(rows.values)
-    found += _found("incomplete_steps", sparse, rows.times, _MISSING)
-    values = np.where(sparse, np.nan, rows.values)
-    return Rows(rows.times, values, rows.n_rows), steps, origin, found
+    if rules.incomplete_steps.enabled:
+        least = rules.incomplete_steps.min_share * usual
+        sparse = (counts < least)[relative] & np.isfinite(rows.values)
+        found += _found("incomplete_steps", sparse, rows.times, _MISSING)
+        rows = replace(rows, values=np.where(sparse, np.nan, rows.values))
+    return rows, steps, origin, found
 
 
 def _to_grid(
@@ -182,34 +212,102 @@ def _to_grid(
     found = _found("truncated", old, rows.times, f"left out: series.max_length={max_length}")
     relative = steps[~old] - first
     length = int(relative[-1]) + 1
-    values = combine(relative, rows.values[~old], kind, length)
+    rows = rows.keep(~old)
+    values = combine(relative, rows.values, kind, length, rows.weights)
     has_row = np.bincount(relative, minlength=length) > 0
-    return Grid(time_of_step(first, origin, freq), values, has_row), found
+    start = time_of_step(first, origin, freq)
+    return Grid(start, values, has_row, np.zeros(length, dtype=bool)), found
 
 
-def _cleanse(grid: Grid, kind: str, freq: Freq) -> tuple[Grid, list[Finding]]:
-    """The grid with impossible values taken for missing, and what was found on it."""
-    times, values = grid.times(freq), grid.values
-    season = freq.seasons[0] if freq.seasons else 1
+def _without_partial_ends(
+    grid: Grid, kind: str, freq: Freq, rules: Rules
+) -> tuple[Grid, list[Finding]]:
+    """The grid without a first or last step that the source exported before it was over."""
+    if not rules.partial_ends.applies_to(kind):
+        return grid, []
+    partial = quality.find_partial_ends(grid.values, freq.seasons, rules.partial_ends)
+    if not partial.any():
+        return grid, []
+    times = grid.times(freq)
+    found = _found("partial_ends", partial, times, "left out: far below its like")
+    return _part(grid, times, int(partial[0]), len(partial) - int(partial[-1])), found
+
+
+def _without_impossible(
+    grid: Grid, kind: str, freq: Freq, rules: Rules
+) -> tuple[Grid, list[Finding]]:
+    """The grid with impossible values taken for missing, and everything that is missing."""
+    values = grid.values
     seen = np.isfinite(values)
-    faults = [
+    found = [
         ("gaps", ~grid.has_row, "left missing"),
         ("missing_values", grid.has_row & ~seen, "left missing"),
-        ("negative_values", quality.find_negatives(values, kind), _MISSING),
     ]
-    values = np.where(faults[-1][1], np.nan, values)
-    faults.append(("unit_jumps", quality.find_unit_jumps(values, kind), _MISSING))
-    values = np.where(faults[-1][1], np.nan, values)
-    faults += [
-        ("flat_line", quality.find_flat_line(values, kind, season), _FLAGGED),
-        ("outliers", quality.find_outliers(values, season), _FLAGGED),
-    ]
+    if rules.silent_steps.applies_to(kind):
+        values = np.where(grid.has_row, values, 0.0)
+        found[0] = ("silent_steps", ~grid.has_row, "taken for zero")
+    if rules.negative_values.applies_to(kind):
+        found.append(("negative_values", quality.find_negatives(values), _MISSING))
+        values = np.where(found[-1][1], np.nan, values)
+    if rules.unit_jumps.applies_to(kind):
+        jumps = quality.find_unit_jumps(values, rules.unit_jumps)
+        found.append(("unit_jumps", jumps, _MISSING))
+        values = np.where(jumps, np.nan, values)
     # Before the first value there is no series, and so no gap.
-    begun = np.maximum.accumulate(seen) if len(seen) else seen
-    found = [
-        f for issue, mask, action in faults for f in _found(issue, mask & begun, times, action)
-    ]
-    return Grid(grid.start, values, grid.has_row), found
+    return replace(grid, values=values), _found_since(int(np.argmax(seen)), found, grid, freq)
+
+
+def _flag(
+    grid: Grid, kind: str, freq: Freq, rules: Rules, calendar: Calendar
+) -> tuple[Grid, list[Finding]]:
+    """The grid with flags where values are strange or of a known incident. They stay: a person may
+    need them, but no scale and no training does."""
+    values = grid.values
+    season = freq.seasons[0] if freq.seasons else 1
+    found = []
+    if rules.false_zeros.applies_to(kind):
+        found.append(("false_zeros", quality.find_false_zeros(values, rules.false_zeros), _FLAGGED))
+    if rules.flat_line.applies_to(kind):
+        flat = quality.find_flat_line(values, season, rules.flat_line)
+        found.append(("flat_line", flat, _FLAGGED))
+    if rules.outliers.applies_to(kind):
+        outliers = quality.find_outliers(values, season, rules.outliers)
+        if outliers.any():
+            outliers &= ~_covered(grid, freq, calendar.announced)
+        found.append(("outliers", outliers, _FLAGGED))
+    if rules.incidents.applies_to(kind):
+        seen = np.isfinite(values)
+        found.append(("incidents", _covered(grid, freq, calendar.incidents) & seen, _FLAGGED))
+    flagged = np.zeros(len(values), dtype=bool)
+    for _, mask, _ in found:
+        flagged |= mask
+    return replace(grid, flagged=flagged), _found_since(0, found, grid, freq)
+
+
+def _covered(grid: Grid, freq: Freq, spans: Ints) -> Mask:
+    if not len(spans):
+        return np.zeros(len(grid.values), dtype=bool)
+    longer = replace(grid, values=np.append(grid.values, np.nan)).times(freq)
+    return quality.find_covered(longer[:-1], longer[1:], spans)
+
+
+def _found_since(
+    first: int, found: Sequence[tuple[str, Mask, str]], grid: Grid, freq: Freq
+) -> list[Finding]:
+    """A finding for each mask that is True anywhere from step `first` on."""
+    here = [(issue, mask, action) for issue, mask, action in found if mask[first:].any()]
+    times = grid.times(freq) if here else np.empty(0, dtype=np.int64)
+    findings = []
+    for issue, mask, action in here:
+        mask[:first] = False
+        findings += _found(issue, mask, times, action)
+    return findings
+
+
+def _part(grid: Grid, times: Ints, first: int, last: int) -> Grid:
+    """The steps `first` up to, and without, `last`."""
+    part = slice(first, last)
+    return Grid(int(times[first]), grid.values[part], grid.has_row[part], grid.flagged[part])
 
 
 def _judge(grid: Grid, freq: Freq, findings: list[Finding], settings: Series) -> Built:
@@ -219,8 +317,8 @@ def _judge(grid: Grid, freq: Freq, findings: list[Finding], settings: Series) ->
         why = "none of its values is possible: see table quality"
         return Built(NO_OBSERVATIONS, why, _EMPTY, findings)
     first = int(np.argmax(seen))
-    start = int(grid.times(freq)[first])
-    grid = Grid(start, grid.values[first:], grid.has_row[first:])
+    if first:
+        grid = _part(grid, grid.times(freq), first, len(seen))
     n_observed, length = int(seen.sum()), len(grid.values)
     if n_observed < settings.min_observed:
         why = (

@@ -25,7 +25,7 @@ RAW_TARGET = "raw_target"
 DIMENSION_VALUES = "dimension_values"  # in the order of source.dimensions
 IS_MALFORMED = "is_malformed"
 
-ATTRIBUTES = (c.METRIC, c.METRIC_KIND, c.UNIT, c.TIME_ZONE, c.GROUP_ID)
+ATTRIBUTES = (c.METRIC, c.METRIC_KIND, c.UNIT, c.TIME_ZONE, c.COUNTRY, c.GROUP_ID)
 
 # Where Spark's JSON reader puts a line that it cannot read.
 _CORRUPT = "_corrupt_record"

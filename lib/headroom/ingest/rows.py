@@ -53,6 +53,7 @@ def _attributes(defaults: ItemDefaults) -> dict[str, Column]:
         c.METRIC_KIND: F.coalesce(F.lower(c.METRIC_KIND), F.lit(defaults.metric_kind)),
         c.UNIT: F.coalesce(c.UNIT, F.lit(defaults.unit)),
         c.TIME_ZONE: F.coalesce(c.TIME_ZONE, F.lit(defaults.time_zone)),
+        c.COUNTRY: F.upper(F.coalesce(c.COUNTRY, F.lit(defaults.country).cast("string"))),
         c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
     }
 

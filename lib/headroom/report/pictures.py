@@ -175,7 +175,7 @@ def _read(
         series.where(mine)
         .withColumn(c.TARGET, F.slice(c.TARGET, first, F.lit(tail)))
         .withColumn(c.START, epoch(c.START))
-        .drop(c.OBSERVED, c.STATIC_CODES, c.SERIES_EVENTS)
+        .drop(c.OBSERVED, c.FLAGGED, c.STATIC_CODES, c.SERIES_EVENTS)
         .join(judged.where(mine).select(c.ITEM_ID, _RATIO, c.COVERAGE_90), c.ITEM_ID)
         .collect()
     )
