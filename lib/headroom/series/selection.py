@@ -64,10 +64,10 @@ def selection_coverage(targets: Floats, quantiles: Floats, levels: Sequence[floa
 def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows: int) -> Choice:
     """The choice for one series.
 
-    `methods` are in the order in which ties are decided; `own` is None where the series had no window. Its record is
-    shrunk towards the fleet's as if that were WHOLE further windows, losses each relative to their
-    mean. Each method takes the smallest factor at which its intervals cover what they say; the
-    method with the smallest loss there serves.
+    `methods` are in the order in which ties are decided; `own` is None where the series had no
+    window. Its record is shrunk towards the fleet's as if that were WHOLE further windows, losses
+    each relative to their mean. Each method takes the smallest factor at which its intervals cover
+    what they say; the method with the smallest loss there serves.
     """
     losses, covered = fleet.losses - fleet.losses.mean(), fleet.covered
     if own is not None and np.isfinite(own.losses).all():
