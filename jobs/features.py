@@ -7,10 +7,19 @@ from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.features.build import build_quality, to_series
 from headroom.features.events import add_series_events
+from headroom.features.findings import to_quality
 from headroom.features.status import check_statuses
 from headroom.features.vocabulary import add_static_codes, build_vocabulary, list_static_columns
 from headroom.freq import parse_freq
-from headroom.schemas import EVENTS, ITEMS, OBSERVATIONS, QUALITY, SERIES, VOCABULARY
+from headroom.schemas import (
+    EVENTS,
+    FINDINGS,
+    ITEMS,
+    OBSERVATIONS,
+    QUALITY,
+    SERIES,
+    VOCABULARY,
+)
 
 
 def run(job: Job) -> None:
@@ -26,7 +35,9 @@ def run(job: Job) -> None:
     freq = parse_freq(config.series.freq)
     series = add_series_events(series, job.tables.read(EVENTS), freq).persist()
     written = job.tables.replace(series, SERIES)
-    job.tables.replace(build_quality(series), QUALITY)
+    job.tables.create(FINDINGS)
+    noticed = to_quality(job.tables.read(FINDINGS))
+    job.tables.replace(build_quality(series).unionByName(noticed), QUALITY)
     series.unpersist()
 
     counts = {row[0]: row[1] for row in written.groupBy(c.STATUS).count().collect()}

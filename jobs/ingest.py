@@ -13,29 +13,38 @@ from headroom.config import Source
 from headroom.freq import parse_freq
 from headroom.ingest.accounting import check_accounts, check_refused, count_rows
 from headroom.ingest.events import build_events, count_entries, to_entries
-from headroom.ingest.mapping import resolve_source, to_mapped
-from headroom.ingest.rows import build_observations, build_rejected_rows, to_rows
-from headroom.ingest.strays import mark_strays, refuse_strays
-from headroom.ingest.survey import build_items, build_survey, digest_ingest, read_totals
-from headroom.schemas import CALENDAR, EVENTS, ITEMS, OBSERVATIONS, REJECTED_ROWS, TELEMETRY
+from headroom.ingest.findings import build_findings
+from headroom.ingest.mapping import resolve_source
+from headroom.ingest.reading import read_rows
+from headroom.ingest.rows import build_observations, build_rejected_rows
+from headroom.ingest.survey import build_items, digest_ingest
+from headroom.schemas import (
+    CALENDAR,
+    EVENTS,
+    FINDINGS,
+    ITEMS,
+    OBSERVATIONS,
+    REJECTED_ROWS,
+    TELEMETRY,
+)
 from headroom.tables import source_errors, source_frame
 
 
 def run(job: Job) -> None:
     source = resolve_source(job.config.source)
-    rows = to_rows(to_mapped(read_observations(job, source), source), source)
     step_seconds = parse_freq(job.config.series.freq).seconds
-    survey = mark_strays(build_survey(rows), step_seconds).persist()
     with source_errors(source.path, source.format):
-        totals = read_totals(survey)
+        reading = read_rows(read_observations(job, source), source, step_seconds)
+    totals, survey = reading.totals, reading.survey
     job.count(rows_in=totals.rows_in, refused=totals.refused, missing=totals.missing)
     ingest_id = job.fingerprint = digest_ingest(source, totals)
 
-    rows = refuse_strays(rows, survey)
-    write_refused(job, rows, ingest_id, totals.refused, totals.rows_in)
-    observations = job.tables.merge(build_observations(rows, ingest_id), OBSERVATIONS)
+    write_refused(job, reading.rows, ingest_id, totals.refused, totals.rows_in)
+    observations = build_observations(reading.rows, ingest_id)
+    observations = job.tables.merge(observations, OBSERVATIONS)
     job.tables.create(ITEMS)
     job.tables.merge(build_items(survey, job.tables.read(ITEMS), source), ITEMS)
+    write_findings(job, source, survey, ingest_id)
     kept, merged = count_rows(observations, ingest_id)
     check_accounts(totals, kept, merged)
     job.count(kept=kept, merged=merged, items=totals.items)
@@ -57,6 +66,12 @@ def write_refused(job: Job, rows: DataFrame, ingest_id: str, n_refused: int, row
     refused = build_rejected_rows(rows.where(F.lit(n_refused > 0)), ingest_id)
     refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
     check_refused(refused, n_refused, rows_in, job.config)
+
+
+def write_findings(job: Job, source: Source, survey: DataFrame, ingest_id: str) -> None:
+    if source.local_time:
+        found = build_findings(survey, source.local_time, ingest_id)
+        job.tables.replace(found, FINDINGS, {c.INGEST_ID: ingest_id})
 
 
 def write_events(job: Job, source: Source, ingest_id: str) -> None:

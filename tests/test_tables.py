@@ -83,7 +83,7 @@ def test_a_catalog_warehouse_writes_merges_and_reads(spark: SparkSession, tmp_pa
     spark.sql(f"CREATE DATABASE fleet LOCATION '{tmp_path}'")
     try:
         tables = Tables(spark, "spark_catalog.fleet")
-        with pytest.raises(DataError, match="does not exist in spark_catalog.fleet"):
+        with pytest.raises(DataError, match=r"does not exist in spark_catalog\.fleet"):
             tables.read(OBSERVATIONS)
         tables.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
         tables.replace(frame(spark, ("a", T0, 2.0, "x")), OBSERVATIONS, {"ingest_id": "x"})

@@ -81,6 +81,21 @@ OBSERVATIONS = _table(
     finite_target=f"{c.TARGET} is null or (not isnan({c.TARGET}) and abs({c.TARGET}) < 1e300)",
 )
 
+# What ingest noticed about rows that it kept; features takes it into quality.
+FINDINGS = _table(
+    "findings",
+    (c.INGEST_ID, c.ITEM_ID, c.ISSUE),
+    (c.INGEST_ID, STRING),
+    (c.ITEM_ID, STRING),
+    (c.ISSUE, STRING),
+    (c.N_AFFECTED, LONG),
+    (c.N_ROWS, LONG),
+    (c.FIRST_AT, TIME),
+    (c.LAST_AT, TIME),
+    (c.ACTION, STRING),
+    counted=f"{c.N_AFFECTED} > 0",
+)
+
 REJECTED_ROWS = _table(
     "rejected_rows",
     (c.INGEST_ID, c.RAW, c.REASON),
@@ -352,6 +367,7 @@ TABLES = {
     for table in (
         ITEMS,
         OBSERVATIONS,
+        FINDINGS,
         REJECTED_ROWS,
         EVENTS,
         VOCABULARY,

@@ -144,6 +144,15 @@ def test_the_simulated_telemetry_is_a_source(
     assert (item[c.METRIC], item[c.GROUP_ID]) == ("requests", "svc/eu")
 
 
+def test_many_files_in_folders(run: Ingest, tmp_path: Path) -> None:
+    for number, day in enumerate((1, 2, 3)):
+        folder = tmp_path / "rows" / f"day={day}"
+        folder.mkdir(parents=True)
+        lines = [json.dumps({"item_id": "a", "timestamp": f"2025-01-0{day}", "target": number})]
+        (folder / "part.jsonl").write_text("\n".join(lines))
+    assert run(format="json", path=f"{tmp_path}/rows", dimensions=["day"]).counts["kept"] == 3
+
+
 class TestFailures:
     """Each a HeadroomError, whose exit code is 1, with a message for a person."""
 
@@ -168,6 +177,17 @@ class TestFailures:
         with pytest.raises(DataError, match=f"cannot read source.path {path} as parquet: "):
             run(format="parquet", path=path)
 
+    def test_files_with_columns_in_another_order(self, run: Ingest, tmp_path: Path) -> None:
+        (tmp_path / "rows").mkdir()
+        csv(tmp_path / "rows" / "1.csv", *hourly(3))
+        csv(
+            tmp_path / "rows" / "2.csv",
+            "1,2025-01-06,a,eu",
+            header="target,timestamp,item_id,region",
+        )
+        with pytest.raises(DataError, match=r"cannot read source.path .*CSV header.*rows/2\.csv\)"):
+            run(format="csv", path=f"{tmp_path}/rows")
+
     def test_a_damaged_file(self, run: Ingest, tmp_path: Path, spark: SparkSession) -> None:
         rows = [(str(i), f"2025-01-06T{i % 24:02d}:00:00Z", float(i)) for i in range(5_000)]
         frame = spark.createDataFrame(rows, "item_id string, timestamp string, target double")
@@ -178,8 +198,11 @@ class TestFailures:
         part.write_bytes(blob)
         for check in (tmp_path / "rows").glob(".*.crc"):
             check.unlink()
-        with pytest.raises(DataError, match=f"cannot read source.path {tmp_path}/rows as parquet"):
+        with pytest.raises(
+            DataError, match=f"cannot read source.path {tmp_path}/rows as parquet"
+        ) as e:
             run(format="parquet", path=f"{tmp_path}/rows")
+        assert f"(in file://{part})" in str(e.value)
 
     def test_an_empty_source(self, run: Ingest, tmp_path: Path, tables: Tables) -> None:
         with pytest.raises(DataError, match="the source holds no rows"):

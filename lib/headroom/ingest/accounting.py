@@ -17,10 +17,15 @@ _REMEDIES = {
     "future_dated": "set source.until later",
     "stray_timestamp": "correct these times in the source, or name another column in "
     "source.columns.timestamp",
+    "mixed_timestamps": "write the times of a column in one form, or ingest each form by itself "
+    "with source.where",
+    "repeated_hour": "name the instant that is meant in source.local_time.repeated_hour",
+    "missing_hour": "set source.local_time.missing_hour=shift, or correct source.local_time.zone",
     "bad_target": "name a numeric column in source.columns.target",
     "infinite_target": "correct these values in the source",
     "bad_metric_kind": "correct the column that source.columns.metric_kind names",
-    "bad_time_zone": "correct the column that source.columns.time_zone names",
+    "bad_time_zone": "correct the column that source.columns.time_zone or source.local_time.column "
+    "names",
     "bad_event": "correct these entries of source.events",
 }
 

@@ -1,16 +1,15 @@
 """Each row of the source, read or refused with a reason; and the tables made of these rows."""
 
-from zoneinfo import available_timezones
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.config import METRIC_KINDS, ItemDefaults, Source
+from headroom.config import METRIC_KINDS, LocalTime, Metric, Source
 from headroom.ingest import mapping
-from headroom.ingest.values import is_missing, parse_target, parse_timestamp
-
-TIME_ZONES = tuple(sorted(available_timezones()))
+from headroom.ingest.times import LOCAL, MISSING_HOUR, REPEATED_HOUR, TIME_ZONES, read_times
+from headroom.ingest.values import is_missing, parse_target
 
 # Of two values for one instant the larger is the more complete count or the worse latency.
 LARGEST_OF_DUPLICATES = ("count", "counter", "cost", "latency")
@@ -19,6 +18,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2261
 LARGEST = 1e300
 
 PERIOD = "period"  # number of the quarter of a year since 1970
+FORM = "form"  # in which the time is written
+CLOCK = "clock"  # what a change of clocks made of the time
 
 _IS_MISSING = "is_missing"
 _PERIOD_SECONDS = 90 * 86_400
@@ -28,13 +29,21 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     """The mapped rows with timestamp, target and attributes read; `reason` is null where all was
     good and a code otherwise, `detail` a sentence with the value met."""
     types = {field.name: field.dataType for field in mapped.schema}
-    time, target = F.col(mapping.RAW_TIMESTAMP), F.col(mapping.RAW_TARGET)
+    target = F.col(mapping.RAW_TARGET)
+    times = read_times(
+        F.col(mapping.RAW_TIMESTAMP),
+        types[mapping.RAW_TIMESTAMP],
+        source.local_time,
+        F.col(mapping.LOCAL_ZONE),
+    )
     read = mapped.withColumns(
         {
-            c.TIMESTAMP: parse_timestamp(time, types[mapping.RAW_TIMESTAMP]),
+            c.TIMESTAMP: times.instant,
+            FORM: times.form,
+            CLOCK: times.clock,
             c.TARGET: parse_target(target, types[mapping.RAW_TARGET]),
             _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
-            **_attributes(source.defaults),
+            **_attributes(source),
         }
     )
     faults = _faults(source)
@@ -47,14 +56,26 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     )
 
 
-def _attributes(defaults: ItemDefaults) -> dict[str, Column]:
+def _attributes(source: Source) -> dict[str, Column]:
+    """What the row says, else what is known of its metric, else what is said of all items."""
+    defaults = source.defaults
+    kind, unit, name = (
+        _known(source.metrics, field) for field in ("metric_kind", "unit", "metric")
+    )
     return {
-        c.METRIC: F.coalesce(c.METRIC, F.lit(defaults.metric)),
-        c.METRIC_KIND: F.coalesce(F.lower(c.METRIC_KIND), F.lit(defaults.metric_kind)),
-        c.UNIT: F.coalesce(c.UNIT, F.lit(defaults.unit)),
+        c.METRIC: F.coalesce(name, F.col(c.METRIC), F.lit(defaults.metric)),
+        c.METRIC_KIND: F.coalesce(F.lower(c.METRIC_KIND), kind, F.lit(defaults.metric_kind)),
+        c.UNIT: F.coalesce(F.col(c.UNIT), unit, F.lit(defaults.unit)),
         c.TIME_ZONE: F.coalesce(c.TIME_ZONE, F.lit(defaults.time_zone)),
         c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
     }
+
+
+def _known(metrics: Mapping[str, Metric], field: str) -> Column:
+    """The field of the row's metric; null where nothing is said of it."""
+    said = {name: getattr(metric, field) for name, metric in metrics.items()}
+    cases = [F.when(F.col(c.METRIC) == name, value) for name, value in said.items() if value]
+    return F.coalesce(*cases, F.lit(None).cast("string"))
 
 
 def _faults(source: Source) -> list[tuple[str, Column, Column]]:
@@ -64,6 +85,7 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
     return [
         ("malformed", F.col(mapping.IS_MALFORMED), F.lit("the line cannot be read")),
         ("no_item_id", F.coalesce(F.trim(c.ITEM_ID) == "", F.lit(True)), F.lit("no item_id")),
+        *_clock_faults(source.local_time),
         ("bad_timestamp", time.isNull(), _said(mapping.RAW_TIMESTAMP, "is no time")),
         (
             "out_of_range",
@@ -92,6 +114,29 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
             _said(c.TIME_ZONE, "is no IANA time zone"),
         ),
     ]
+
+
+def _clock_faults(local: LocalTime | None) -> list[tuple[str, Column, Column]]:
+    """Local times that no clock showed, or that it showed twice, where the policy refuses them."""
+    if local is None:
+        return []
+    has_zone = F.coalesce(F.col(mapping.LOCAL_ZONE).isin(*TIME_ZONES), F.lit(False))
+    where = F.concat(F.lit(" in "), mapping.LOCAL_ZONE)
+    faults = [
+        (
+            "bad_time_zone",
+            (F.col(FORM) == LOCAL) & ~has_zone,
+            _said(mapping.LOCAL_ZONE, "is no IANA time zone"),
+        )
+    ]
+    for policy, clock, fault in (
+        (local.repeated_hour, REPEATED_HOUR, "is one of two instants"),
+        (local.missing_hour, MISSING_HOUR, "was shown by no clock"),
+    ):
+        if policy == "refuse":
+            detail = F.concat(_said(mapping.RAW_TIMESTAMP, fault), where)
+            faults.append((clock, F.col(CLOCK) == clock, detail))
+    return faults
 
 
 def _said(column: str, fault: str) -> Column:

@@ -12,7 +12,8 @@ from headroom import columns as c
 from headroom.config import METRIC_KINDS, Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import PERIOD, TIME_ZONES
+from headroom.ingest.rows import CLOCK, FORM, PERIOD
+from headroom.ingest.times import TIME_ZONES
 
 _N_MISSING = "n_missing"
 _DIGEST_PARTS = ("digest_low", "digest_high")
@@ -22,6 +23,7 @@ _DIGESTED = (
     c.ITEM_ID,
     mapping.RAW_TIMESTAMP,
     mapping.RAW_TARGET,
+    mapping.LOCAL_ZONE,
     *mapping.ATTRIBUTES,
     mapping.DIMENSION_VALUES,
 )
@@ -39,14 +41,15 @@ class Totals:
 
 
 def build_survey(rows: DataFrame) -> DataFrame:
-    """One row per item, period, attributes and reason: counts, first and last time, digest parts.
+    """One row per item, period, attributes, form of time, change of clocks and reason: counts,
+    first and last time, digest parts.
 
     Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
     """
     content = F.xxhash64(*[F.col(name) for name in _DIGESTED])
     mask = F.lit(2**_BITS - 1)
     high = F.shiftrightunsigned(content, _BITS)
-    key = (c.ITEM_ID, PERIOD, c.REASON, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
+    key = (c.ITEM_ID, PERIOD, c.REASON, FORM, CLOCK, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
     return rows.groupBy(*key).agg(
         F.count("*").alias(c.N_ROWS),
         F.count_if(F.col(c.TARGET).isNull()).alias(_N_MISSING),
