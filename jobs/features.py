@@ -8,7 +8,7 @@ from headroom.cli import Job, main
 from headroom.features.build import build_quality, to_series
 from headroom.features.events import add_series_events
 from headroom.features.findings import to_quality
-from headroom.features.status import check_statuses
+from headroom.features.status import check_statuses, retire
 from headroom.features.vocabulary import add_static_codes, build_vocabulary, list_static_columns
 from headroom.freq import parse_freq
 from headroom.schemas import (
@@ -32,6 +32,7 @@ def run(job: Job) -> None:
 
     observations = job.tables.read(OBSERVATIONS)
     series = to_series(coded, observations, config.series, config.spark.shuffle_partitions)
+    series = retire(series, config.series)
     freq = parse_freq(config.series.freq)
     series = add_series_events(series, job.tables.read(EVENTS), freq).persist()
     written = job.tables.replace(series, SERIES)

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.cli import Job, main
+from headroom.features.status import RETIRED
 from headroom.recommend.build import build_recommendations, keep_latest
 from headroom.recommend.decision import FAILED, RECOMMENDED
 from headroom.schemas import FORECASTS, QUALITY, RECOMMENDATIONS, SERIES
@@ -16,7 +17,7 @@ from headroom.schemas import FORECASTS, QUALITY, RECOMMENDATIONS, SERIES
 
 def run(job: Job) -> None:
     rows = build_recommendations(
-        job.tables.read(SERIES),
+        job.tables.read(SERIES).where(F.col(c.STATUS) != RETIRED),
         job.tables.read(QUALITY),
         job.tables.read(FORECASTS),
         freq=job.config.series.freq,

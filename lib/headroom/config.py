@@ -55,6 +55,9 @@ class SourceColumns(Settings):
     unit: str | None = None
     time_zone: str | None = None
     group_id: Names | None = None
+    revision: str | None = Field(
+        None, description="Whole number or time: of several rows for one instant the last counts."
+    )
 
 
 class Metric(Settings):
@@ -106,7 +109,7 @@ class ItemDefaults(Settings):
         return check_zone(zone)
 
 
-class EventsSource(Settings):
+class FileSource(Settings):
     path: str
     format: Literal["csv", "json", "parquet", "delta", "table"] = "csv"
 
@@ -137,7 +140,10 @@ class Source(Settings):
     options: Mapping[str, str] = Field(
         default_factory=dict, description="Reader options passed to Spark: {sep: ';'}."
     )
-    events: EventsSource | None = Field(None, description="Calendar of launches, live events, …")
+    aliases: FileSource | None = Field(
+        None, description="Renamed items: a table of old_id and new_id, as in table items."
+    )
+    events: FileSource | None = Field(None, description="Calendar of launches, live events, …")
 
     @field_validator("until")
     @classmethod
@@ -148,6 +154,11 @@ class Source(Settings):
     def is_wide(self) -> bool:
         """True where each metric has a column of its own."""
         return bool(self.metrics) and self.columns.metric is None
+
+    def digest(self) -> str:
+        """Sixteen hex digits of how rows are read, wherever they lie."""
+        how = self.model_dump(mode="json", exclude={"path", "options", "aliases", "events"})
+        return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:16]
 
     @model_validator(mode="after")
     def _has_one_shape(self) -> "Source":
@@ -171,6 +182,10 @@ class Series(Settings):
     freq: str = Field("h", description="Length of a step: 5min, h, D, 7D, W, MS, …")
     min_observed: int = Field(8, ge=2, description="Fewer observed steps: status short_history.")
     max_length: int = Field(20_000, ge=100, description="Only the latest steps are kept.")
+    retired: tuple[str, ...] = Field((), description="Items that are forecast no more.")
+    retire_after_days: float | None = Field(
+        None, gt=0, description="So does an item that is silent for so long before the latest row."
+    )
     finer: Literal["refuse", "aggregate"] = Field(
         "refuse", description="What to do with a series whose own step is finer than `freq`."
     )

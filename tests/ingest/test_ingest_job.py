@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from headroom import columns as c
@@ -83,6 +84,9 @@ def test_rows_are_accounted_for_and_merged_and_a_second_run_changes_nothing(
     )
     job = run(**source)
     assert job.counts == {
+        "files": 1,
+        "files_repeated": 0,
+        "files_known": 0,
         "rows_in": 101,
         "refused": 3,
         "missing": 1,
@@ -104,6 +108,15 @@ def test_rows_are_accounted_for_and_merged_and_a_second_run_changes_nothing(
     assert tables.read(EVENTS).count() == 1
     written = (OBSERVATIONS, ITEMS, EVENTS, REJECTED_ROWS)
     before = [content(tables, table) for table in written]
+    again = run(**source)
+    assert again.counts == {
+        "files": 0,
+        "files_repeated": 0,
+        "files_known": 1,
+        "events": 30,
+        "events_refused": 1,
+    }
+    DeltaTable.forPath(tables.spark, f"{tables.warehouse}/ingested_files").delete()
     again = run(**source)
     assert (again.counts, again.fingerprint) == (job.counts, job.fingerprint)
     fresh = Tables(tables.spark, tables.warehouse)
@@ -205,6 +218,12 @@ class TestFailures:
         assert f"(in file://{part})" in str(e.value)
 
     def test_an_empty_source(self, run: Ingest, tmp_path: Path, tables: Tables) -> None:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(DataError, match=r"source.path .*/empty holds no files with content"):
+            run(format="csv", path=f"{tmp_path}/empty")
+        (tmp_path / "empty" / "rows.csv").touch()
+        with pytest.raises(DataError, match=r"source.path .*/empty holds no files with content"):
+            run(format="csv", path=f"{tmp_path}/empty")
         with pytest.raises(DataError, match="the source holds no rows"):
             run(format="csv", path=csv(tmp_path / "rows.csv"))
         path = csv(tmp_path / "rows.csv", *hourly(3))

@@ -13,7 +13,7 @@ from headroom.features.findings import to_quality
 from headroom.ingest.findings import build_findings
 from headroom.ingest.mapping import to_mapped
 from headroom.ingest.reading import Reading, read_rows
-from headroom.ingest.rows import CLOCK, to_rows
+from headroom.ingest.rows import DOUBT, to_rows
 
 HOUR = 3_600
 SCHEMA = "item_id string, timestamp string, target string, tz string"
@@ -31,7 +31,7 @@ def frame(spark: SparkSession, *times: str | None, zone: str | None = None) -> D
 def read(rows: DataFrame, **local_time: Any) -> list[tuple[Any, ...]]:
     chosen = source(local_time=local_time or None)
     found = to_rows(to_mapped(rows, chosen), chosen)
-    return [tuple(r) for r in found.select(c.TIMESTAMP, CLOCK, c.REASON).collect()]
+    return [tuple(r) for r in found.select(c.TIMESTAMP, DOUBT, c.REASON).collect()]
 
 
 BERLIN = {
@@ -119,9 +119,8 @@ def test_doubtful_times_are_told_in_quality(spark: SparkSession) -> None:
     times = [f"2025-10-26T0{hour}:00:00" for hour in (0, 1, 2, 2, 3)] + ["2025-03-30T02:00:00"]
     chosen = source(local_time={"zone": "Europe/Berlin"})
     survey = read_rows(frame(spark, *times), chosen, HOUR).survey
-    assert chosen.local_time
-    once = build_findings(survey, chosen.local_time, "i1")
-    twice = once.unionByName(build_findings(survey, chosen.local_time, "i2"))
+    once = build_findings(survey, chosen, "i1")
+    twice = once.unionByName(build_findings(survey, chosen, "i2"))
     found = {row[c.ISSUE]: row.asDict() for row in to_quality(twice).collect()}
     assert found == {
         "repeated_hour": {

@@ -22,6 +22,7 @@ from headroom.schemas import TELEMETRY
 
 RAW_TIMESTAMP = "raw_timestamp"
 RAW_TARGET = "raw_target"
+RAW_REVISION = "raw_revision"
 LOCAL_ZONE = "local_zone"  # of the clock that wrote the row; null where times are UTC
 DIMENSION_VALUES = "dimension_values"  # in the order of source.dimensions
 IS_MALFORMED = "is_malformed"
@@ -64,9 +65,9 @@ def resolve_source(source: Source) -> Source:
 
 
 def to_mapped(frame: DataFrame, source: Source) -> DataFrame:
-    """The rows that `source.where` selects, as item_id, raw_timestamp, raw_target, local_zone,
-    attributes (null where not mapped), dimension_values, is_malformed, raw and source_file; of a
-    wide table one row per metric.
+    """The rows that `source.where` selects, as item_id, raw_timestamp, raw_target, raw_revision,
+    local_zone, attributes (null where not mapped), dimension_values, is_malformed, raw and
+    source_file; of a wide table one row per metric.
 
     Raises SchemaError for a column that is not there or cannot hold what it is mapped to.
     """
@@ -80,6 +81,7 @@ def to_mapped(frame: DataFrame, source: Source) -> DataFrame:
         _key(found, source.columns.item_id).alias(c.ITEM_ID),
         found[source.columns.timestamp].alias(RAW_TIMESTAMP),
         *_values(frame, found, source),
+        _revision(found, source).alias(RAW_REVISION),
         _local_zone(found, source).alias(LOCAL_ZONE),
         *[_attribute(found, source, name) for name in _TEXT_ATTRIBUTES],
         _key(found, source.columns.group_id).alias(c.GROUP_ID),
@@ -142,6 +144,11 @@ def _key(found: Mapping[str, Column], names: Names | None) -> Column:
     return F.concat(*joined)
 
 
+def _revision(found: Mapping[str, Column], source: Source) -> Column:
+    name = source.columns.revision
+    return F.lit(None).cast("string") if name is None else found[name]
+
+
 def _local_zone(found: Mapping[str, Column], source: Source) -> Column:
     if source.local_time is None:
         return F.lit(None).cast("string")
@@ -195,6 +202,7 @@ def _check_columns(frame: DataFrame, source: Source) -> None:
         *[("source.columns.group_id", name, _TEXTS) for name in _listed(columns.group_id)],
         *_named_values(source),
         *[(f"source.columns.{a}", getattr(columns, a), _TEXTS) for a in _TEXT_ATTRIBUTES],
+        ("source.columns.revision", columns.revision, _TIMES),
         *[("source.local_time.column", name, _TEXTS) for name in _zone_columns(source)],
         *[("source.dimensions", name, _TEXTS) for name in source.dimensions],
         *[("source.where", name, _TEXTS) for name in source.where],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 
 from headroom.config import Source
+from headroom.ingest.aliases import rename
 from headroom.ingest.forms import count_forms, mark_mixed, refuse_mixed, usual_form
 from headroom.ingest.mapping import to_mapped
 from headroom.ingest.rows import to_rows
@@ -22,12 +23,18 @@ class Reading:
     totals: Totals
 
 
-def read_rows(frame: DataFrame, source: Source, step_seconds: int) -> Reading:
+def read_rows(
+    frame: DataFrame,
+    source: Source,
+    step_seconds: int,
+    aliases: DataFrame | None = None,
+    may_be_empty: bool = False,
+) -> Reading:
     """Reads the source once. Raises SchemaError for its columns, DataError where it has no rows."""
-    rows = to_rows(to_mapped(frame, source), source)
+    rows = to_rows(rename(to_mapped(frame, source), aliases), source)
     survey = build_survey(rows).persist()
     usual = usual_form(count_forms(survey))
     marked = mark_strays(mark_mixed(survey, usual), step_seconds).persist()
-    totals = read_totals(marked)
+    totals = read_totals(marked, may_be_empty)
     survey.unpersist()
     return Reading(refuse_strays(refuse_mixed(rows, usual), marked), marked, totals)

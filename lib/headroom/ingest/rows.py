@@ -9,7 +9,7 @@ from headroom import columns as c
 from headroom.config import METRIC_KINDS, LocalTime, Metric, Source
 from headroom.ingest import mapping
 from headroom.ingest.times import LOCAL, MISSING_HOUR, REPEATED_HOUR, TIME_ZONES, read_times
-from headroom.ingest.values import is_missing, parse_target
+from headroom.ingest.values import find_rounded, is_missing, parse_revision, parse_target
 
 # Of two values for one instant the larger is the more complete count or the worse latency.
 LARGEST_OF_DUPLICATES = ("count", "counter", "cost", "latency")
@@ -19,7 +19,7 @@ LARGEST = 1e300
 
 PERIOD = "period"  # number of the quarter of a year since 1970
 FORM = "form"  # in which the time is written
-CLOCK = "clock"  # what a change of clocks made of the time
+DOUBT = "doubt"  # code of what is doubtful in a row that is kept
 
 _IS_MISSING = "is_missing"
 _PERIOD_SECONDS = 90 * 86_400
@@ -29,7 +29,7 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     """The mapped rows with timestamp, target and attributes read; `reason` is null where all was
     good and a code otherwise, `detail` a sentence with the value met."""
     types = {field.name: field.dataType for field in mapped.schema}
-    target = F.col(mapping.RAW_TARGET)
+    target, revision = F.col(mapping.RAW_TARGET), F.col(mapping.RAW_REVISION)
     times = read_times(
         F.col(mapping.RAW_TIMESTAMP),
         types[mapping.RAW_TIMESTAMP],
@@ -40,8 +40,9 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
         {
             c.TIMESTAMP: times.instant,
             FORM: times.form,
-            CLOCK: times.clock,
+            DOUBT: F.coalesce(times.clock, find_rounded(target, types[mapping.RAW_TARGET])),
             c.TARGET: parse_target(target, types[mapping.RAW_TARGET]),
+            c.REVISION: parse_revision(revision, types[mapping.RAW_REVISION]),
             _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
             **_attributes(source),
         }
@@ -102,6 +103,11 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
             value.isNull() & ~F.col(_IS_MISSING),
             _said(mapping.RAW_TARGET, "is no number"),
         ),
+        (
+            "bad_revision",
+            F.col(mapping.RAW_REVISION).isNotNull() & F.col(c.REVISION).isNull(),
+            _said(mapping.RAW_REVISION, "is neither a whole number nor a time"),
+        ),
         ("infinite_target", F.abs(value) >= LARGEST, _said(mapping.RAW_TARGET, "is not finite")),
         (
             "bad_metric_kind",
@@ -135,7 +141,7 @@ def _clock_faults(local: LocalTime | None) -> list[tuple[str, Column, Column]]:
     ):
         if policy == "refuse":
             detail = F.concat(_said(mapping.RAW_TIMESTAMP, fault), where)
-            faults.append((clock, F.col(CLOCK) == clock, detail))
+            faults.append((clock, F.col(DOUBT) == clock, detail))
     return faults
 
 
@@ -144,19 +150,39 @@ def _said(column: str, fault: str) -> Column:
     return F.concat(F.lit(f"{column.removeprefix('raw_')} '"), text, F.lit(f"' {fault}"))
 
 
-def build_observations(rows: DataFrame, ingest_id: str) -> DataFrame:
-    """One row per item and timestamp. Duplicates become one: the largest value of a count, cost or
-    latency, the middle between smallest and largest of any other kind."""
+def build_observations(rows: DataFrame, source: Source, ingest_id: str) -> DataFrame:
+    """One row per item and timestamp. Of several only those with the largest revision count, where
+    the source has one; then the largest value of a count, cost or latency, the middle between
+    smallest and largest of any other kind."""
+    good = rows.where(F.col(c.REASON).isNull())
+    key = [c.ITEM_ID, c.TIMESTAMP]
+    if source.columns.revision is None:
+        found = good.groupBy(*key).agg(_one_target(), F.count("*").alias(c.N_ROWS))
+        return found.withColumns(
+            {c.REVISION: F.lit(None).cast("bigint"), c.INGEST_ID: F.lit(ingest_id)}
+        )
+    states = good.groupBy(*key, c.REVISION).agg(_one_target(), F.count("*").alias(c.N_ROWS))
+    last = F.max(F.struct(c.REVISION, c.TARGET)).alias("last")
+    found = states.groupBy(*key).agg(last, F.sum(c.N_ROWS).alias(c.N_ROWS))
+    return found.select(*key, "last.*", c.N_ROWS, F.lit(ingest_id).alias(c.INGEST_ID))
+
+
+def _one_target() -> Column:
     takes_largest = F.col(c.METRIC_KIND).isin(*LARGEST_OF_DUPLICATES)
     low, high = F.min(c.TARGET), F.max(c.TARGET)
     # Minimum and maximum, as they do not depend on the order of rows, which Spark does not keep.
     one = F.when(F.max(takes_largest) | (low == high), high).otherwise(low / 2 + high / 2)
-    return (
-        rows.where(F.col(c.REASON).isNull())
-        .groupBy(c.ITEM_ID, c.TIMESTAMP)
-        .agg(one.alias(c.TARGET), F.count("*").alias(c.N_ROWS))
-        .withColumn(c.INGEST_ID, F.lit(ingest_id))
+    return one.alias(c.TARGET)
+
+
+def find_outdated(found: DataFrame, known: DataFrame) -> DataFrame:
+    """Of the new observations those that an observation with a larger revision stands against."""
+    later = known.where(F.col(c.REVISION).isNotNull()).select(
+        c.ITEM_ID, c.TIMESTAMP, F.col(c.REVISION).alias("known_revision")
     )
+    joined = found.join(later, [c.ITEM_ID, c.TIMESTAMP])
+    is_older = F.col(c.REVISION).isNull() | (F.col(c.REVISION) < F.col("known_revision"))
+    return joined.where(is_older).drop("known_revision")
 
 
 def build_rejected_rows(rows: DataFrame, ingest_id: str) -> DataFrame:

@@ -2,13 +2,38 @@
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DecimalType,
+    LongType,
+    NumericType,
+    StringType,
+)
+
+from headroom.ingest.times import parse_timestamp
 
 # What stands for "nothing was measured".
 MISSING = ("", "nan", "null", "na", "n/a", "none", "nil")
 INFINITE = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 
+_EXACT = 2.0**53  # below, a double holds every whole number
+ROUNDED = "rounded_values"
+
+_DIGITS = r"^[+-]?\d+$"
+_WHOLE = r"^[+-]?\d{1,18}$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+
+def parse_revision(column: Column, kind: DataType) -> Column:
+    """The whole number, or the µs since 1970 of a time; null where it is neither."""
+    if isinstance(kind, NumericType):
+        return F.floor(column).cast("bigint")
+    if not isinstance(kind, StringType):
+        return F.unix_micros(column.cast("timestamp"))
+    text = F.trim(column)
+    whole = F.when(text.rlike(_WHOLE), text).cast("bigint")
+    return F.coalesce(whole, F.unix_micros(parse_timestamp(text, kind)))
 
 
 def is_missing(column: Column, kind: DataType) -> Column:
@@ -20,6 +45,18 @@ def is_missing(column: Column, kind: DataType) -> Column:
     else:
         said = F.lit(False)
     return column.isNull() | said
+
+
+def find_rounded(column: Column, kind: DataType) -> Column:
+    """The code rounded_values for a whole number that a double cannot hold to the last digit, null
+    for any other."""
+    if isinstance(kind, LongType | DecimalType):
+        return F.when(F.abs(column.cast("double")) >= _EXACT, F.lit(ROUNDED))
+    if isinstance(kind, StringType):
+        text = F.trim(column)
+        long = F.when((F.length(text) > 15) & text.rlike(_DIGITS), text).cast("double")
+        return F.when(F.abs(long) >= _EXACT, F.lit(ROUNDED))
+    return F.lit(None).cast("string")
 
 
 def parse_target(column: Column, kind: DataType) -> Column:
