@@ -12,11 +12,13 @@ from pyspark.sql import DataFrame
 from headroom import columns as c
 from headroom.cli import Job, code_version, main
 from headroom.features.aggregates import build_memberships
+from headroom.features.findings import to_quality
 from headroom.features.status import check_statuses
 from headroom.features.update import Maker
 from headroom.features.vocabulary import build_vocabulary
 from headroom.schemas import (
     EVENTS,
+    FINDINGS,
     ITEMS,
     MEMBERSHIPS,
     OBSERVATIONS,
@@ -51,9 +53,12 @@ def make(job: Job) -> None:
         memberships = build_memberships(series, levels)
         tables.replace(memberships, MEMBERSHIPS)
         updates.append(maker.update_aggregates(series, memberships, items))
-    quality = [update.quality(before(job, QUALITY)) for update in updates]
+    tables.create(FINDINGS)
+    noticed = to_quality(tables.read(FINDINGS))
+    quality = union([update.quality(before(job, QUALITY)) for update in updates])
+    others = quality.join(noticed, [c.ITEM_ID, c.ISSUE], "left_anti")
     written = tables.replace(union([update.series() for update in updates]), SERIES)
-    tables.replace(union(quality), QUALITY)
+    tables.replace(others.unionByName(noticed), QUALITY)
     job.count(rebuilt=sum(update.fresh.count() for update in updates))
     for update in updates:
         update.fresh.unpersist()

@@ -1,79 +1,79 @@
-"""Reads the source into observations, items and events; refused rows are kept with a reason.
+"""Reads what is new in the source into observations and items, and the calendar into events.
 
-Rows in = observations + duplicates merged + rows refused: the job checks it. The same rows read
-again change nothing.
+Rows in = observations + rows merged + rows refused: the job checks it. Files that were read before
+are left out, whatever they are called; each refused row is kept with its reason.
 """
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.config import Source
 from headroom.freq import parse_freq
-from headroom.ingest.accounting import check_accounts, check_refused, count_rows
-from headroom.ingest.events import build_events, count_entries, to_entries
-from headroom.ingest.mapping import resolve_source, to_mapped
-from headroom.ingest.rows import build_observations, build_rejected_rows, to_rows
-from headroom.ingest.strays import mark_strays, refuse_strays
-from headroom.ingest.survey import build_items, build_survey, digest_ingest, read_totals
-from headroom.schemas import CALENDAR, EVENTS, ITEMS, OBSERVATIONS, REJECTED_ROWS, TELEMETRY
+from headroom.ingest import accounting, aliases
+from headroom.ingest.findings import build_findings
+from headroom.ingest.mapping import resolve_source
+from headroom.ingest.reading import Reading, read_rows
+from headroom.ingest.rows import build_observations, build_rejected_rows, find_outdated
+from headroom.ingest.survey import build_items, digest_ingest
+from headroom.schemas import FINDINGS, ITEMS, OBSERVATIONS, REJECTED_ROWS
+from headroom.sources import open_source, remember_files
 from headroom.tables import source_errors, source_frame
+from jobs import events
 
 
 def run(job: Job) -> None:
     source = resolve_source(job.config.source)
-    rows = to_rows(to_mapped(read_observations(job, source), source), source)
-    step_seconds = parse_freq(job.config.series.freq).seconds
-    survey = mark_strays(build_survey(rows), step_seconds).persist()
-    with source_errors(source.path, source.format):
-        totals = read_totals(survey)
-    job.count(rows_in=totals.rows_in, refused=totals.refused, missing=totals.missing)
-    ingest_id = job.fingerprint = digest_ingest(source, totals)
+    renamed = rename_known(job, source)
+    opened = open_source(job.tables, source)
+    job.count(files=opened.n_new, files_repeated=opened.n_repeated, files_known=opened.n_known)
+    if opened.frame:
+        with source_errors(source.path, source.format):
+            step_seconds = parse_freq(job.config.series.freq).seconds
+            is_later = opened.n_known > 0
+            reading = read_rows(opened.frame, source, step_seconds, renamed, is_later)
+        write_rows(job, source, reading)
+        reading.survey.unpersist()
+    remember_files(job.tables, opened, job.fingerprint)
+    events.run(job)
 
-    rows = refuse_strays(rows, survey)
-    write_refused(job, rows, ingest_id, totals.refused, totals.rows_in)
-    observations = job.tables.merge(build_observations(rows, ingest_id), OBSERVATIONS)
+
+def rename_known(job: Job, source: Source) -> DataFrame | None:
+    """The aliases, after what the warehouse holds goes by the new names."""
+    if not source.aliases:
+        return None
+    frame = source_frame(job.spark, source.aliases.path, source.aliases.format)
+    renamed = aliases.resolve_aliases(frame)
+    old = renamed.select(aliases.OLD_ID)
+    if job.tables.exists(ITEMS) and aliases.are_met(items := job.tables.read(ITEMS), old):
+        moved = aliases.rename_observations(job.tables.read(OBSERVATIONS), renamed)
+        job.tables.move(moved, old, OBSERVATIONS, update=False)
+        job.tables.move(aliases.rename_items(items, renamed), old, ITEMS, update=True)
+    return renamed
+
+
+def write_rows(job: Job, source: Source, reading: Reading) -> None:
+    totals, survey = reading.totals, reading.survey
+    ingest_id = job.fingerprint = digest_ingest(source, totals)
+    job.count(rows_in=totals.rows_in, refused=totals.refused, missing=totals.missing)
+    job.tables.create(REJECTED_ROWS)
+    if totals.refused:  # kept first, so that they can be looked at where they are too many
+        refused = build_rejected_rows(reading.rows, ingest_id)
+        refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
+        accounting.check_refused(refused, totals.refused, totals.rows_in, job.config)
+    found, outdated = build_observations(reading.rows, source, ingest_id), 0
+    if source.columns.revision and job.tables.exists(OBSERVATIONS):
+        known = job.tables.read(OBSERVATIONS)
+        outdated = sum(accounting.count_observations(find_outdated(found, known)))
+    observations = job.tables.merge(found, OBSERVATIONS, c.REVISION, totals.span)
+    kept, merged = accounting.count_rows(observations, ingest_id, totals)
+    accounting.check_accounts(totals, kept, merged + outdated)
     job.tables.create(ITEMS)
     job.tables.merge(build_items(survey, job.tables.read(ITEMS), source), ITEMS)
-    kept, merged = count_rows(observations, ingest_id)
-    check_accounts(totals, kept, merged)
-    job.count(kept=kept, merged=merged, items=totals.items)
-    survey.unpersist()
-    write_events(job, source, f"{ingest_id}_events")
-
-
-def read_observations(job: Job, source: Source) -> DataFrame:
-    if source.format == "simulated":
-        return job.tables.read(TELEMETRY)
-    return source_frame(job.spark, str(source.path), source.format, source.options)
-
-
-def write_refused(job: Job, rows: DataFrame, ingest_id: str, n_refused: int, rows_in: int) -> None:
-    """Keeps the refused rows first, so that they can be looked at where they are too many."""
-    if not n_refused and not job.tables.exists(REJECTED_ROWS):
-        job.tables.create(REJECTED_ROWS)
-        return  # the source is not read once more for nothing
-    refused = build_rejected_rows(rows.where(F.lit(n_refused > 0)), ingest_id)
-    refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
-    check_refused(refused, n_refused, rows_in, job.config)
-
-
-def write_events(job: Job, source: Source, ingest_id: str) -> None:
-    job.tables.create(EVENTS)
-    if source.events:
-        frame = source_frame(job.spark, source.events.path, source.events.format)
-    elif source.format == "simulated":
-        frame = job.tables.read(CALENDAR)
-    else:
-        return
-    entries = to_entries(frame).persist()
-    with source_errors(source.events.path if source.events else None, "events"):
-        n_entries, n_refused = count_entries(entries)
-    if n_refused:
-        write_refused(job, entries, ingest_id, n_refused, n_entries)
-    job.tables.merge(build_events(entries), EVENTS)
-    job.count(events=n_entries - n_refused, events_refused=n_refused)
+    if totals.doubtful:
+        findings = build_findings(survey, source, ingest_id)
+        job.tables.replace(findings, FINDINGS, {c.INGEST_ID: ingest_id})
+    job.count(kept=kept, merged=merged + outdated, items=totals.items)
 
 
 if __name__ == "__main__":

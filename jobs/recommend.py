@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.cli import Job, main
+from headroom.features.status import RETIRED
 from headroom.recommend.build import build_recommendations, keep_latest
 from headroom.recommend.decision import FAILED, RECOMMENDED
 from headroom.schemas import FORECASTS, MEMBERSHIPS, QUALITY, RECOMMENDATIONS, SERIES
@@ -20,7 +21,7 @@ def run(job: Job) -> None:
         aggregates = job.tables.read(MEMBERSHIPS).select(F.col(c.AGGREGATE_ID).alias(c.ITEM_ID))
         series = series.join(aggregates, c.ITEM_ID, "left_anti")
     rows = build_recommendations(
-        series,
+        series.where(F.col(c.STATUS) != RETIRED),
         job.tables.read(QUALITY),
         job.tables.read(FORECASTS),
         freq=job.config.series.freq,

@@ -6,12 +6,14 @@ siblings do.
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
+from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.coldstart import build_cold_starts
 from headroom.features.flags import without_flagged
+from headroom.features.status import RETIRED
 from headroom.registry import champion, load
 from headroom.schemas import FORECASTS, MODELS, SELECTIONS, SERIES
-from headroom.scoring import build_forecasts, latest_forecasts
+from headroom.scoring import OK, build_forecasts, latest_forecasts
 
 
 def run(job: Job) -> None:
@@ -21,11 +23,11 @@ def run(job: Job) -> None:
     forecasts = build_forecasts(series, selections, model, job.config)
     forecasts = forecasts.persist(StorageLevel.DISK_ONLY)
     first = build_cold_starts(series, forecasts).persist(StorageLevel.DISK_ONLY)
-    others = forecasts.join(first, "item_id", "left_anti")
+    others = forecasts.join(first, c.ITEM_ID, "left_anti")
     written = latest_forecasts(job.tables.merge(others.unionByName(first), FORECASTS))
-    n_series = series.count()
-    n_refused = written.where("status != 'ok'").count()
-    n_first = first.select("item_id").distinct().count()
+    n_series = series.where(F.col(c.STATUS) != RETIRED).count()
+    n_refused = written.where(~F.col(c.STATUS).isin(OK, RETIRED)).count()
+    n_first = first.select(c.ITEM_ID).distinct().count()
     job.count(series=n_series, cold_starts=n_first, refused=n_refused)
     job.limit_refused(n_refused, n_series)
 

@@ -17,7 +17,7 @@ Row = tuple[str, datetime, float | None, str]
 
 def frame(spark: SparkSession, *rows: Row) -> DataFrame:
     """Observations, each of one row of the source."""
-    observations = [(item, time, target, 1, ingest) for item, time, target, ingest in rows]
+    observations = [(item, time, target, 1, ingest, None) for item, time, target, ingest in rows]
     return spark.createDataFrame(observations, OBSERVATIONS.schema)
 
 

@@ -16,6 +16,14 @@ LAST_SEEN = "last_seen"
 TIMESTAMP = "timestamp"  # start of the step, UTC
 TARGET = "target"  # the value that is forecast
 
+REVISION = "revision"  # of several values for one instant the largest counts
+
+# files that were ingested
+SIZE_BYTES = "size_bytes"
+MODIFIED_AT = "modified_at"
+CONTENT = "content"  # digest of what the file holds
+READING = "reading"  # digest of the settings by which it was read
+
 # refused rows
 INGEST_ID = "ingest_id"  # one ingest of one state of the source
 SOURCE_FILE = "source_file"

@@ -28,6 +28,14 @@ Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 MetricKind = Literal["count", "rate", "gauge", "ratio", "latency", "cost", "capacity", "counter"]
 METRIC_KINDS: tuple[str, ...] = get_args(MetricKind)
 SourceFormat = Literal["simulated", "csv", "json", "parquet", "delta", "table"]
+Names = str | tuple[str, ...]
+
+
+def check_zone(zone: str) -> str:
+    """The zone, where it has an IANA name; else ValueError."""
+    if zone not in available_timezones():
+        raise ValueError(f"{zone!r} is no IANA time zone; write UTC or Europe/Berlin")
+    return zone
 
 
 class Settings(BaseModel):
@@ -47,7 +55,7 @@ def known_freq(freq: str) -> str:
 class SourceColumns(Settings):
     """Which column of the source holds what. Unmapped optional columns take the `defaults`."""
 
-    item_id: str = "item_id"
+    item_id: Names = Field("item_id", description="One column, or several: [host, metric].")
     timestamp: str = "timestamp"
     target: str = "target"
     metric: str | None = None
@@ -55,7 +63,45 @@ class SourceColumns(Settings):
     unit: str | None = None
     time_zone: str | None = None
     country: str | None = None
-    group_id: str | None = None
+    group_id: Names | None = None
+    revision: str | None = Field(
+        None, description="Whole number or time: of several rows for one instant the last counts."
+    )
+
+
+class Metric(Settings):
+    """What is known of one metric of the source."""
+
+    metric: str | None = Field(
+        None, pattern=r"^[^/]+$", description="Its name from here on; default: as in the source."
+    )
+    metric_kind: MetricKind | None = None
+    unit: str | None = None
+
+
+class LocalTime(Settings):
+    """Whose local times those are that name no zone, and what becomes of them when clocks change.
+    Without this section they are UTC."""
+
+    zone: str | None = Field(None, description="IANA zone of all rows, or where `column` is empty.")
+    column: str | None = Field(None, description="Column of the source with the zone of each row.")
+    repeated_hour: Literal["first", "second", "refuse"] = Field(
+        "first", description="Which of the two instants a time of the repeated hour means."
+    )
+    missing_hour: Literal["shift", "refuse"] = Field(
+        "shift", description="A time that clocks skipped is moved on by what they skipped."
+    )
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_is_known(cls, zone: str | None) -> str | None:
+        return check_zone(zone) if zone else zone
+
+    @model_validator(mode="after")
+    def _says_where(self) -> "LocalTime":
+        if not (self.zone or self.column):
+            raise ValueError("name the zone, or the column that holds the zone of each row")
+        return self
 
 
 class ItemDefaults(Settings):
@@ -74,12 +120,10 @@ class ItemDefaults(Settings):
     @field_validator("time_zone")
     @classmethod
     def _zone_is_known(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError(f"{zone!r} is no IANA time zone; write UTC or Europe/Berlin")
-        return zone
+        return check_zone(zone)
 
 
-class EventsSource(Settings):
+class FileSource(Settings):
     path: str
     format: Literal["csv", "json", "parquet", "delta", "table"] = "csv"
 
@@ -90,6 +134,12 @@ class Source(Settings):
     format: SourceFormat = Field("simulated", description="`simulated`: what `simulate` wrote.")
     path: str | None = Field(None, description="File, folder, glob, or table name for `table`.")
     columns: SourceColumns = SourceColumns()
+    metrics: Mapping[str, Metric] = Field(
+        default_factory=dict,
+        description="Kind and unit by metric: of each value of `columns.metric`; without that "
+        "column, each is a column of its own and makes an item of its own (wide tables).",
+    )
+    local_time: LocalTime | None = None
     dimensions: tuple[str, ...] = Field(
         (), description="Source columns kept as business dimensions: service, region, team, tier."
     )
@@ -104,12 +154,34 @@ class Source(Settings):
     options: Mapping[str, str] = Field(
         default_factory=dict, description="Reader options passed to Spark: {sep: ';'}."
     )
-    events: EventsSource | None = Field(None, description="Calendar of launches, live events, …")
+    aliases: FileSource | None = Field(
+        None, description="Renamed items: a table of old_id and new_id, as in table items."
+    )
+    events: FileSource | None = Field(None, description="Calendar of launches, live events, …")
 
     @field_validator("until")
     @classmethod
     def _until_is_utc(cls, until: datetime | None) -> datetime | None:
         return until.astimezone(UTC).replace(tzinfo=None) if until and until.tzinfo else until
+
+    @property
+    def is_wide(self) -> bool:
+        """True where each metric has a column of its own."""
+        return bool(self.metrics) and self.columns.metric is None
+
+    def digest(self) -> str:
+        """Sixteen hex digits of how rows are read, wherever they lie."""
+        how = self.model_dump(mode="json", exclude={"path", "options", "aliases", "events"})
+        return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:16]
+
+    @model_validator(mode="after")
+    def _has_one_shape(self) -> "Source":
+        if self.is_wide and "target" in self.columns.model_fields_set:
+            raise ValueError(
+                "metrics names a column per metric, so leave columns.target out; or name the "
+                "column with the metric's name in columns.metric"
+            )
+        return self
 
     @model_validator(mode="after")
     def _path_is_given(self) -> "Source":
@@ -124,6 +196,10 @@ class Series(Settings):
     freq: str = Field("h", description="Length of a step: 5min, h, D, 7D, W, MS, …")
     min_observed: int = Field(8, ge=2, description="Fewer observed steps: status short_history.")
     max_length: int = Field(20_000, ge=100, description="Only the latest steps are kept.")
+    retired: tuple[str, ...] = Field((), description="Items that are forecast no more.")
+    retire_after_days: float | None = Field(
+        None, gt=0, description="So does an item that is silent for so long before the latest row."
+    )
     finer: Literal["refuse", "aggregate"] = Field(
         "refuse", description="What to do with a series whose own step is finer than `freq`."
     )

@@ -79,7 +79,34 @@ OBSERVATIONS = _table(
     (c.TARGET, DOUBLE),  # null: the source says that nothing was measured
     (c.N_ROWS, LONG),
     (c.INGEST_ID, STRING),
+    (c.REVISION, LONG),
     finite_target=f"{c.TARGET} is null or (not isnan({c.TARGET}) and abs({c.TARGET}) < 1e300)",
+)
+
+INGESTED_FILES = _table(
+    "ingested_files",
+    (c.READING, c.SOURCE_FILE, c.CONTENT),
+    (c.READING, STRING),
+    (c.SOURCE_FILE, STRING),
+    (c.CONTENT, STRING),
+    (c.SIZE_BYTES, LONG),
+    (c.MODIFIED_AT, TIME),
+    (c.INGEST_ID, STRING),
+)
+
+# What ingest noticed about rows that it kept; features takes it into quality.
+FINDINGS = _table(
+    "findings",
+    (c.INGEST_ID, c.ITEM_ID, c.ISSUE),
+    (c.INGEST_ID, STRING),
+    (c.ITEM_ID, STRING),
+    (c.ISSUE, STRING),
+    (c.N_AFFECTED, LONG),
+    (c.N_ROWS, LONG),
+    (c.FIRST_AT, TIME),
+    (c.LAST_AT, TIME),
+    (c.ACTION, STRING),
+    counted=f"{c.N_AFFECTED} > 0",
 )
 
 REJECTED_ROWS = _table(
@@ -376,6 +403,8 @@ TABLES = {
     for table in (
         ITEMS,
         OBSERVATIONS,
+        INGESTED_FILES,
+        FINDINGS,
         REJECTED_ROWS,
         EVENTS,
         VOCABULARY,

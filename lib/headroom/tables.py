@@ -31,6 +31,13 @@ _CONFLICTS = (
 )
 _ATTEMPTS = 5
 
+# All files have one header, or one is refused: columns in another order would be mixed up.
+_READER_OPTIONS = {
+    "csv": {"header": "true", "enforceSchema": "false", "escape": '"'},  # quotes as in RFC 4180
+    "json": {"primitivesAsString": "true"},
+}
+_GONE = "is_gone"
+
 
 class Tables:
     """The tables of one warehouse, as one job sees them.
@@ -105,22 +112,67 @@ class Tables:
             _with_retries(lambda: writer.save(self._path(table)), table)
         return self._written(table)
 
-    def merge(self, frame: DataFrame, table: Table) -> DataFrame:
+    def merge(
+        self,
+        frame: DataFrame,
+        table: Table,
+        order: str | None = None,
+        within: tuple[str, Any, Any] | None = None,
+    ) -> DataFrame:
         """Updates the rows whose key is there, inserts the others. Returns the table as written.
 
+        A row that is there with a larger `order` stays; null is smallest. `within` is a column of
+        the key with the least and largest value that the frame has: files outside are not read.
         The frame holds one row per key: Delta's MERGE refuses ambiguous updates but would insert
         duplicates in silence, so callers aggregate first.
         """
         self.create(table)
-        match = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
+        if self._delta(table).toDF().isEmpty():
+            return self._append(frame, table)  # MERGE would compute the frame, keep it and sort it
+        match = [f"old.{name} = new.{name}" for name in table.key]
+        if within:
+            column, least, largest = within
+            bounds = f"{_literal(least)} AND {_literal(largest)}"
+            match.append(f"old.{column} BETWEEN {bounds}")
+        newer = order and f"new.{order} >= old.{order} OR old.{order} IS NULL"
         merge = (
             self._delta(table)
             .alias("old")
-            .merge(conform(frame, table).alias("new"), match)
-            .whenMatchedUpdateAll()
+            .merge(conform(frame, table).alias("new"), " AND ".join(match))
+            .whenMatchedUpdateAll(newer)
             .whenNotMatchedInsertAll()
         )
         _with_retries(merge.execute, table)
+        return self._written(table)
+
+    def _append(self, frame: DataFrame, table: Table) -> DataFrame:
+        writer = conform(frame, table).write.format("delta").mode("append")
+        if is_catalog(self.warehouse):
+            _with_retries(lambda: writer.saveAsTable(self._name(table)), table)
+        else:
+            _with_retries(lambda: writer.save(self._path(table)), table)
+        return self._written(table)
+
+    def move(self, frame: DataFrame, gone: DataFrame, table: Table, update: bool) -> DataFrame:
+        """In one commit: rows whose first key column is in the only column of `gone` are deleted,
+        those of the frame written; of two rows of one key the new one stays with `update`, else the
+        old one. Returns the table as written."""
+        first, *rest = table.key
+        marked = gone.toDF(first).withColumn(_GONE, F.lit(True))
+        new = conform(frame, table).withColumn(_GONE, F.lit(False))
+        match = " AND ".join([f"old.{name} = new.{name}" for name in rest] or ["true"])
+        merge = (
+            self._delta(table)
+            .alias("old")
+            .merge(
+                new.unionByName(marked, allowMissingColumns=True).alias("new"),
+                f"old.{first} = new.{first} AND (new.{_GONE} OR ({match}))",
+            )
+            .whenMatchedDelete(f"new.{_GONE}")
+        )
+        if update:
+            merge = merge.whenMatchedUpdateAll(f"NOT new.{_GONE}")
+        _with_retries(merge.whenNotMatchedInsertAll(f"NOT new.{_GONE}").execute, table)
         return self._written(table)
 
     def maintain(self, table: Table) -> None:
@@ -155,12 +207,26 @@ def source_frame(
 
     Raises DataError that names the path and what to do.
     """
-    defaults = {"csv": {"header": "true"}, "json": {"primitivesAsString": "true"}}
-    reader = spark.read.options(**{**defaults.get(format, {}), **(options or {})})
     with source_errors(path, format):
         if format == "table":
-            return reader.table(_table_name(path))
-        return reader.format(format).load(path)
+            return spark.read.options(**(options or {})).table(_table_name(path))
+        return read_files(spark, path, format, options)
+
+
+def read_files(
+    spark: SparkSession,
+    path: str | list[str],
+    format: str,
+    options: Mapping[str, str] | None = None,
+) -> DataFrame:
+    """The same of a path or of several files; raises what Spark raises."""
+    chosen = {**_READER_OPTIONS.get(format, {}), **(options or {})}
+    return spark.read.options(**chosen).format(format).load(path)
+
+
+def is_delta(spark: SparkSession, path: str) -> bool:
+    """True for the folder of a Delta table."""
+    return DeltaTable.isDeltaTable(spark, path)
 
 
 @contextmanager
@@ -179,14 +245,21 @@ def source_errors(path: str | None, format: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The line of an error's text that a person reads: the first, or, of an error in a Python
-    worker, the last of its traceback."""
+    """The line of an error's text that a person reads: the first; of an error in a Python worker
+    the last of its traceback; of one in a Java task its cause, with the file that it was reading.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [found[1] for line in lines if (found := _JAVA_CAUSE.match(line))]
+    if causes and lines[0].startswith("An error occurred while calling"):
+        files = [found[1] for line in lines if (found := _JAVA_FILE.search(line))]
+        return causes[-1] + (f" (in {files[0]})" if files else "")
     if any(line.startswith("Traceback (most recent call last)") for line in lines):
         lines = [line for line in lines if _ERROR_LINE.match(line)][-1:] or lines
     return lines[0] if lines else type(error).__name__
 
 
+_JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w$]+\.)+[\w$]+: (.+)$")
+_JAVA_FILE = re.compile(r"while reading file (\S+?)\.?(?:\s|$)")
 _ERROR_LINE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Warning|Interrupt|Exit): ")
 
 
@@ -215,7 +288,7 @@ def _predicate(where: Mapping[str, Any]) -> str:
 
 def _literal(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"timestamp'{value:%Y-%m-%d %H:%M:%S}'"
+        return f"timestamp'{value:%Y-%m-%d %H:%M:%S.%f}'"
     if isinstance(value, str):
         return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
     if isinstance(value, bool | int):

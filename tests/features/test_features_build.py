@@ -33,7 +33,7 @@ def items(spark: SparkSession, *names: str) -> DataFrame:
 
 def observations(spark: SparkSession, *rows: tuple[str, float, float | None]) -> DataFrame:
     return spark.createDataFrame(
-        [(item, T0 + timedelta(hours=hour), value, 1, "i") for item, hour, value in rows],
+        [(item, T0 + timedelta(hours=hour), value, 1, "i", None) for item, hour, value in rows],
         OBSERVATIONS.schema,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.cli import PARTIAL, Job, run_job
@@ -31,7 +32,7 @@ def write(tables: Tables, *rows: tuple[str, float, float]) -> None:
     tables.replace(
         tables.spark.createDataFrame(
             [
-                (item, at + timedelta(hours=hour), float(value), 1, "i")
+                (item, at + timedelta(hours=hour), float(value), 1, "i", None)
                 for item, hour, value in rows
             ],
             OBSERVATIONS.schema,
@@ -56,6 +57,9 @@ def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
               "dimensions": ["domain"]}  # fmt: skip
     job = start(spark, warehouse, ingest.run, source=source)
     assert job.counts == {
+        "files": 1,
+        "files_repeated": 0,
+        "files_known": 0,
         "rows_in": 71_744,
         "refused": 0,
         "missing": 42,
@@ -136,3 +140,23 @@ def test_no_series_at_all(spark: SparkSession) -> None:
 def test_before_ingest(spark: SparkSession, warehouse: str) -> None:
     with pytest.raises(DataError, match="table items does not exist"):
         start(spark, warehouse, features.run)
+
+
+def test_retired_items_are_told_so_and_are_no_fault(
+    spark: SparkSession, warehouse: str, tables: Tables
+) -> None:
+    write(tables, *[(item, hour, hour) for item in "abc" for hour in range(24)])
+    silent = tables.read(ITEMS).where("item_id = 'b'")
+    long_ago = datetime(2025, 1, 1, 5)
+    tables.merge(silent.withColumn(c.LAST_SEEN, F.lit(long_ago)), ITEMS)
+    settings = {"retired": ["c", "gone"], "retire_after_days": 4}
+    job = start(spark, warehouse, features.run, series=settings)
+    assert job.counts == {"series": 3, "ok": 1, "retired": 2}
+    assert job.partial == ""
+    rows = Tables(spark, warehouse).read(SERIES).where("status = 'retired'").collect()
+    assert {row[c.ITEM_ID]: (row[c.LENGTH], row[c.REASON]) for row in rows} == {
+        "b": (24, "nothing came of it after 2025-01-01 05:00, series.retire_after_days=4"),
+        "c": (24, "it is in series.retired"),
+    }
+    with pytest.raises(DataError, match="every item is retired, see"):
+        start(spark, warehouse, features.run, series={"retired": ["a", "b", "c"]})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from headroom import columns as c
@@ -83,6 +84,9 @@ def test_rows_are_accounted_for_and_merged_and_a_second_run_changes_nothing(
     )
     job = run(**source)
     assert job.counts == {
+        "files": 1,
+        "files_repeated": 0,
+        "files_known": 0,
         "rows_in": 101,
         "refused": 3,
         "missing": 1,
@@ -104,6 +108,15 @@ def test_rows_are_accounted_for_and_merged_and_a_second_run_changes_nothing(
     assert tables.read(EVENTS).count() == 1
     written = (OBSERVATIONS, ITEMS, EVENTS, REJECTED_ROWS)
     before = [content(tables, table) for table in written]
+    again = run(**source)
+    assert again.counts == {
+        "files": 0,
+        "files_repeated": 0,
+        "files_known": 1,
+        "events": 30,
+        "events_refused": 1,
+    }
+    DeltaTable.forPath(tables.spark, f"{tables.warehouse}/ingested_files").delete()
     again = run(**source)
     assert (again.counts, again.fingerprint) == (job.counts, job.fingerprint)
     fresh = Tables(tables.spark, tables.warehouse)
@@ -144,6 +157,15 @@ def test_the_simulated_telemetry_is_a_source(
     assert (item[c.METRIC], item[c.GROUP_ID]) == ("requests", "svc/eu")
 
 
+def test_many_files_in_folders(run: Ingest, tmp_path: Path) -> None:
+    for number, day in enumerate((1, 2, 3)):
+        folder = tmp_path / "rows" / f"day={day}"
+        folder.mkdir(parents=True)
+        lines = [json.dumps({"item_id": "a", "timestamp": f"2025-01-0{day}", "target": number})]
+        (folder / "part.jsonl").write_text("\n".join(lines))
+    assert run(format="json", path=f"{tmp_path}/rows", dimensions=["day"]).counts["kept"] == 3
+
+
 class TestFailures:
     """Each a HeadroomError, whose exit code is 1, with a message for a person."""
 
@@ -168,6 +190,17 @@ class TestFailures:
         with pytest.raises(DataError, match=f"cannot read source.path {path} as parquet: "):
             run(format="parquet", path=path)
 
+    def test_files_with_columns_in_another_order(self, run: Ingest, tmp_path: Path) -> None:
+        (tmp_path / "rows").mkdir()
+        csv(tmp_path / "rows" / "1.csv", *hourly(3))
+        csv(
+            tmp_path / "rows" / "2.csv",
+            "1,2025-01-06,a,eu",
+            header="target,timestamp,item_id,region",
+        )
+        with pytest.raises(DataError, match=r"cannot read source.path .*CSV header.*rows/2\.csv\)"):
+            run(format="csv", path=f"{tmp_path}/rows")
+
     def test_a_damaged_file(self, run: Ingest, tmp_path: Path, spark: SparkSession) -> None:
         rows = [(str(i), f"2025-01-06T{i % 24:02d}:00:00Z", float(i)) for i in range(5_000)]
         frame = spark.createDataFrame(rows, "item_id string, timestamp string, target double")
@@ -178,10 +211,19 @@ class TestFailures:
         part.write_bytes(blob)
         for check in (tmp_path / "rows").glob(".*.crc"):
             check.unlink()
-        with pytest.raises(DataError, match=f"cannot read source.path {tmp_path}/rows as parquet"):
+        with pytest.raises(
+            DataError, match=f"cannot read source.path {tmp_path}/rows as parquet"
+        ) as e:
             run(format="parquet", path=f"{tmp_path}/rows")
+        assert f"(in file://{part})" in str(e.value)
 
     def test_an_empty_source(self, run: Ingest, tmp_path: Path, tables: Tables) -> None:
+        (tmp_path / "empty").mkdir()
+        with pytest.raises(DataError, match=r"source.path .*/empty holds no files with content"):
+            run(format="csv", path=f"{tmp_path}/empty")
+        (tmp_path / "empty" / "rows.csv").touch()
+        with pytest.raises(DataError, match=r"source.path .*/empty holds no files with content"):
+            run(format="csv", path=f"{tmp_path}/empty")
         with pytest.raises(DataError, match="the source holds no rows"):
             run(format="csv", path=csv(tmp_path / "rows.csv"))
         path = csv(tmp_path / "rows.csv", *hourly(3))

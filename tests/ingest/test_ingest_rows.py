@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from headroom import columns as c
 from headroom.config import Source, build_config
 from headroom.ingest.mapping import to_mapped
-from headroom.ingest.rows import build_observations, build_rejected_rows, to_rows
+from headroom.ingest.rows import DOUBT, build_observations, build_rejected_rows, to_rows
 from headroom.schemas import OBSERVATIONS, conform
 
 GOOD = "2025-01-06T00:00:00Z"
@@ -178,6 +178,23 @@ def test_types_of_target(spark: SparkSession) -> None:
     }
 
 
+def test_whole_numbers_that_a_double_rounds_are_told(spark: SparkSession) -> None:
+    exact, rounded = 2**53 - 1, 2**53 + 1
+    frame = spark.createDataFrame(
+        [("a", GOOD, n, Decimal(n), str(n), float(n)) for n in (exact, rounded, -rounded)],
+        "item_id string, timestamp string, whole long, `exact` decimal(38,2), text string, "
+        "`double` double",
+    )
+    for name in ("whole", "exact", "text"):
+        rows = read(frame, columns={"target": name}).select(c.TARGET, DOUBT).collect()
+        assert [tuple(row) for row in rows] == [
+            (float(exact), None),
+            (2.0**53, "rounded_values"),
+            (-(2.0**53), "rounded_values"),
+        ]
+    assert read(frame, columns={"target": "double"}).where(f"{DOUBT} is not null").isEmpty()
+
+
 def test_attributes_are_checked_and_default(spark: SparkSession) -> None:
     frame = spark.createDataFrame(
         [
@@ -217,15 +234,16 @@ def test_duplicates_become_one_by_kind(spark: SparkSession) -> None:
         + [("gauge", "2025-01-06T01:00:00Z", "9", "gauge")],
         "item_id string, timestamp string, target string, kind string",
     )
-    found = build_observations(read(frame, columns={"metric_kind": "kind"}), "i1")
+    columns = {"metric_kind": "kind"}
+    found = build_observations(read(frame, columns=columns), source(columns=columns), "i1")
     midnight, one = datetime(2025, 1, 6), datetime(2025, 1, 6, 1)
     expected = spark.createDataFrame(
         [
-            ("count", midnight, 3.0, 2, "i1"),
-            ("gauge", midnight, 1.5, 2, "i1"),
-            ("gauge", one, 9.0, 1, "i1"),
-            ("latency", midnight, 5.0, 2, "i1"),
-            ("ratio", midnight, 7.0, 2, "i1"),
+            ("count", midnight, 3.0, 2, "i1", None),
+            ("gauge", midnight, 1.5, 2, "i1", None),
+            ("gauge", one, 9.0, 1, "i1", None),
+            ("latency", midnight, 5.0, 2, "i1", None),
+            ("ratio", midnight, 7.0, 2, "i1", None),
         ],
         OBSERVATIONS.schema,
     )

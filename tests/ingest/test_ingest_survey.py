@@ -119,7 +119,9 @@ def test_rows_far_from_all_others_are_refused(spark: SparkSession) -> None:
 
 
 def test_accounts_that_do_not_balance() -> None:
-    totals = Totals(rows_in=10, refused=2, missing=0, items=1, content=(0, 0))
+    totals = Totals(
+        10, refused=2, missing=0, items=1, doubtful=0, first=T0, last=T0, content=(0, 0)
+    )
     check_accounts(totals, kept=7, merged=1)
     with pytest.raises(DataError, match="10 rows came in, but 6 were kept, 1 merged and 2 refused"):
         check_accounts(totals, kept=6, merged=1)

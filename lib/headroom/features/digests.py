@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from headroom import columns as c
 from headroom.features.events import CALENDAR
 from headroom.features.ratios import WEIGHT
+from headroom.features.status import RETIREMENT
 
 CONTENT = "content"
 
@@ -26,7 +27,7 @@ def content_of_row(columns: Sequence[str]) -> Column:
 
 def digest_item(made_by: str) -> Column:
     """Of an item with its codes and calendar; `made_by` says with which code and settings."""
-    names = (c.GROUP_ID, c.METRIC, c.METRIC_KIND, c.UNIT, c.TIME_ZONE)
+    names = (c.GROUP_ID, c.METRIC, c.METRIC_KIND, c.UNIT, c.TIME_ZONE, RETIREMENT)
     texts = [F.coalesce(name, F.lit("\0")) for name in names]
     dimensions = F.array_sort(F.map_entries(c.DIMENSIONS))
     return F.xxhash64(F.lit(made_by), *texts, dimensions, c.STATIC_CODES, CALENDAR)

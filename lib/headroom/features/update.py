@@ -15,6 +15,7 @@ from headroom.features.digests import CONTENT, content_of_row, digest_item, dige
 from headroom.features.events import add_calendar, add_series_events
 from headroom.features.holidays import add_holidays
 from headroom.features.ratios import rebuild_ratios
+from headroom.features.status import mark_retired, retire
 from headroom.features.vocabulary import add_static_codes, list_static_columns
 from headroom.freq import parse_freq
 from headroom.schemas import QUALITY, SERIES
@@ -58,6 +59,7 @@ class Maker:
         observations = rebuild_ratios(observations, items, self.config.features.ratios)
         items = add_static_codes(items, self.vocabulary, self._static_columns)
         items = add_holidays(add_calendar(items, self.events))
+        items = mark_retired(items, self.config.series)
         items = items.withColumn(c.INPUT_DIGEST, digest_item(self._made_by))
         if self.before is None:
             return Update(None, self._make(items, observations).persist())
@@ -87,7 +89,7 @@ class Maker:
             config.features.rules,
             config.spark.shuffle_partitions,
         )
-        made = add_series_events(made, parse_freq(config.series.freq))
+        made = add_series_events(retire(made), parse_freq(config.series.freq))
         return made.withColumn(c.INPUT_DIGEST, digest_series()).drop(CONTENT)
 
     @property

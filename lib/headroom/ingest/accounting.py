@@ -17,10 +17,16 @@ _REMEDIES = {
     "future_dated": "set source.until later",
     "stray_timestamp": "correct these times in the source, or name another column in "
     "source.columns.timestamp",
+    "mixed_timestamps": "write the times of a column in one form, or ingest each form by itself "
+    "with source.where",
+    "repeated_hour": "name the instant that is meant in source.local_time.repeated_hour",
+    "missing_hour": "set source.local_time.missing_hour=shift, or correct source.local_time.zone",
     "bad_target": "name a numeric column in source.columns.target",
+    "bad_revision": "name a column of whole numbers or times in source.columns.revision",
     "infinite_target": "correct these values in the source",
     "bad_metric_kind": "correct the column that source.columns.metric_kind names",
-    "bad_time_zone": "correct the column that source.columns.time_zone names",
+    "bad_time_zone": "correct the column that source.columns.time_zone or source.local_time.column "
+    "names",
     "bad_event": "correct these entries of source.events",
 }
 
@@ -55,10 +61,16 @@ def _named(detail: str, source: Source) -> str:
     return detail
 
 
-def count_rows(observations: DataFrame, ingest_id: str) -> tuple[int, int]:
+def count_rows(observations: DataFrame, ingest_id: str, totals: Totals) -> tuple[int, int]:
     """Observations written by this ingest, and the duplicates merged into them."""
-    mine = observations.where(F.col(c.INGEST_ID) == ingest_id)
-    counted = mine.agg(F.count("*"), F.coalesce(F.sum(c.N_ROWS), F.lit(0))).first()
+    span = F.col(c.TIMESTAMP).between(F.lit(totals.first), F.lit(totals.last))
+    mine = observations.where(span & (F.col(c.INGEST_ID) == ingest_id))
+    return count_observations(mine)
+
+
+def count_observations(observations: DataFrame) -> tuple[int, int]:
+    """How many there are, and how many rows were merged into them beside their own."""
+    counted = observations.agg(F.count("*"), F.coalesce(F.sum(c.N_ROWS), F.lit(0))).first()
     assert counted is not None  # noqa: S101 - an aggregate always has its row
     return int(counted[0]), int(counted[1] - counted[0])
 

@@ -9,7 +9,8 @@ from pyspark.sql.types import DataType, StringType, StructType
 from headroom import columns as c
 from headroom.errors import SchemaError
 from headroom.ingest.mapping import list_names
-from headroom.ingest.values import parse_target, parse_timestamp
+from headroom.ingest.times import parse_timestamp
+from headroom.ingest.values import parse_target
 from headroom.schemas import EVENTS, STRINGS
 
 # Kinds that stand in a calendar beforehand; a calendar that does not say when it knew of them is

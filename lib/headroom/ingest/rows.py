@@ -1,16 +1,15 @@
 """Each row of the source, read or refused with a reason; and the tables made of these rows."""
 
-from zoneinfo import available_timezones
+from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.config import METRIC_KINDS, ItemDefaults, Source
+from headroom.config import METRIC_KINDS, LocalTime, Metric, Source
 from headroom.ingest import mapping
-from headroom.ingest.values import is_missing, parse_target, parse_timestamp
-
-TIME_ZONES = tuple(sorted(available_timezones()))
+from headroom.ingest.times import LOCAL, MISSING_HOUR, REPEATED_HOUR, TIME_ZONES, read_times
+from headroom.ingest.values import find_rounded, is_missing, parse_revision, parse_target
 
 # Of two values for one instant the larger is the more complete count or the worse latency.
 LARGEST_OF_DUPLICATES = ("count", "counter", "cost", "latency")
@@ -19,6 +18,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2261
 LARGEST = 1e300
 
 PERIOD = "period"  # number of the quarter of a year since 1970
+FORM = "form"  # in which the time is written
+DOUBT = "doubt"  # code of what is doubtful in a row that is kept
 
 _IS_MISSING = "is_missing"
 _PERIOD_SECONDS = 90 * 86_400
@@ -28,13 +29,22 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     """The mapped rows with timestamp, target and attributes read; `reason` is null where all was
     good and a code otherwise, `detail` a sentence with the value met."""
     types = {field.name: field.dataType for field in mapped.schema}
-    time, target = F.col(mapping.RAW_TIMESTAMP), F.col(mapping.RAW_TARGET)
+    target, revision = F.col(mapping.RAW_TARGET), F.col(mapping.RAW_REVISION)
+    times = read_times(
+        F.col(mapping.RAW_TIMESTAMP),
+        types[mapping.RAW_TIMESTAMP],
+        source.local_time,
+        F.col(mapping.LOCAL_ZONE),
+    )
     read = mapped.withColumns(
         {
-            c.TIMESTAMP: parse_timestamp(time, types[mapping.RAW_TIMESTAMP]),
+            c.TIMESTAMP: times.instant,
+            FORM: times.form,
+            DOUBT: F.coalesce(times.clock, find_rounded(target, types[mapping.RAW_TARGET])),
             c.TARGET: parse_target(target, types[mapping.RAW_TARGET]),
+            c.REVISION: parse_revision(revision, types[mapping.RAW_REVISION]),
             _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
-            **_attributes(source.defaults),
+            **_attributes(source),
         }
     )
     faults = _faults(source)
@@ -47,15 +57,27 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     )
 
 
-def _attributes(defaults: ItemDefaults) -> dict[str, Column]:
+def _attributes(source: Source) -> dict[str, Column]:
+    """What the row says, else what is known of its metric, else what is said of all items."""
+    defaults = source.defaults
+    kind, unit, name = (
+        _known(source.metrics, field) for field in ("metric_kind", "unit", "metric")
+    )
     return {
-        c.METRIC: F.coalesce(c.METRIC, F.lit(defaults.metric)),
-        c.METRIC_KIND: F.coalesce(F.lower(c.METRIC_KIND), F.lit(defaults.metric_kind)),
-        c.UNIT: F.coalesce(c.UNIT, F.lit(defaults.unit)),
+        c.METRIC: F.coalesce(name, F.col(c.METRIC), F.lit(defaults.metric)),
+        c.METRIC_KIND: F.coalesce(F.lower(c.METRIC_KIND), kind, F.lit(defaults.metric_kind)),
+        c.UNIT: F.coalesce(F.col(c.UNIT), unit, F.lit(defaults.unit)),
         c.TIME_ZONE: F.coalesce(c.TIME_ZONE, F.lit(defaults.time_zone)),
         c.COUNTRY: F.upper(F.coalesce(c.COUNTRY, F.lit(defaults.country).cast("string"))),
         c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
     }
+
+
+def _known(metrics: Mapping[str, Metric], field: str) -> Column:
+    """The field of the row's metric; null where nothing is said of it."""
+    said = {name: getattr(metric, field) for name, metric in metrics.items()}
+    cases = [F.when(F.col(c.METRIC) == name, value) for name, value in said.items() if value]
+    return F.coalesce(*cases, F.lit(None).cast("string"))
 
 
 def _faults(source: Source) -> list[tuple[str, Column, Column]]:
@@ -65,6 +87,7 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
     return [
         ("malformed", F.col(mapping.IS_MALFORMED), F.lit("the line cannot be read")),
         ("no_item_id", F.coalesce(F.trim(c.ITEM_ID) == "", F.lit(True)), F.lit("no item_id")),
+        *_clock_faults(source.local_time),
         ("bad_timestamp", time.isNull(), _said(mapping.RAW_TIMESTAMP, "is no time")),
         (
             "out_of_range",
@@ -81,6 +104,11 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
             value.isNull() & ~F.col(_IS_MISSING),
             _said(mapping.RAW_TARGET, "is no number"),
         ),
+        (
+            "bad_revision",
+            F.col(mapping.RAW_REVISION).isNotNull() & F.col(c.REVISION).isNull(),
+            _said(mapping.RAW_REVISION, "is neither a whole number nor a time"),
+        ),
         ("infinite_target", F.abs(value) >= LARGEST, _said(mapping.RAW_TARGET, "is not finite")),
         (
             "bad_metric_kind",
@@ -95,24 +123,67 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
     ]
 
 
+def _clock_faults(local: LocalTime | None) -> list[tuple[str, Column, Column]]:
+    """Local times that no clock showed, or that it showed twice, where the policy refuses them."""
+    if local is None:
+        return []
+    has_zone = F.coalesce(F.col(mapping.LOCAL_ZONE).isin(*TIME_ZONES), F.lit(False))
+    where = F.concat(F.lit(" in "), mapping.LOCAL_ZONE)
+    faults = [
+        (
+            "bad_time_zone",
+            (F.col(FORM) == LOCAL) & ~has_zone,
+            _said(mapping.LOCAL_ZONE, "is no IANA time zone"),
+        )
+    ]
+    for policy, clock, fault in (
+        (local.repeated_hour, REPEATED_HOUR, "is one of two instants"),
+        (local.missing_hour, MISSING_HOUR, "was shown by no clock"),
+    ):
+        if policy == "refuse":
+            detail = F.concat(_said(mapping.RAW_TIMESTAMP, fault), where)
+            faults.append((clock, F.col(DOUBT) == clock, detail))
+    return faults
+
+
 def _said(column: str, fault: str) -> Column:
     text = F.coalesce(F.substring(F.col(column).cast("string"), 1, 60), F.lit("nothing"))
     return F.concat(F.lit(f"{column.removeprefix('raw_')} '"), text, F.lit(f"' {fault}"))
 
 
-def build_observations(rows: DataFrame, ingest_id: str) -> DataFrame:
-    """One row per item and timestamp. Duplicates become one: the largest value of a count, cost or
-    latency, the middle between smallest and largest of any other kind."""
+def build_observations(rows: DataFrame, source: Source, ingest_id: str) -> DataFrame:
+    """One row per item and timestamp. Of several only those with the largest revision count, where
+    the source has one; then the largest value of a count, cost or latency, the middle between
+    smallest and largest of any other kind."""
+    good = rows.where(F.col(c.REASON).isNull())
+    key = [c.ITEM_ID, c.TIMESTAMP]
+    if source.columns.revision is None:
+        found = good.groupBy(*key).agg(_one_target(), F.count("*").alias(c.N_ROWS))
+        return found.withColumns(
+            {c.REVISION: F.lit(None).cast("bigint"), c.INGEST_ID: F.lit(ingest_id)}
+        )
+    states = good.groupBy(*key, c.REVISION).agg(_one_target(), F.count("*").alias(c.N_ROWS))
+    last = F.max(F.struct(c.REVISION, c.TARGET)).alias("last")
+    found = states.groupBy(*key).agg(last, F.sum(c.N_ROWS).alias(c.N_ROWS))
+    return found.select(*key, "last.*", c.N_ROWS, F.lit(ingest_id).alias(c.INGEST_ID))
+
+
+def _one_target() -> Column:
     takes_largest = F.col(c.METRIC_KIND).isin(*LARGEST_OF_DUPLICATES)
     low, high = F.min(c.TARGET), F.max(c.TARGET)
     # Minimum and maximum, as they do not depend on the order of rows, which Spark does not keep.
     one = F.when(F.max(takes_largest) | (low == high), high).otherwise(low / 2 + high / 2)
-    return (
-        rows.where(F.col(c.REASON).isNull())
-        .groupBy(c.ITEM_ID, c.TIMESTAMP)
-        .agg(one.alias(c.TARGET), F.count("*").alias(c.N_ROWS))
-        .withColumn(c.INGEST_ID, F.lit(ingest_id))
+    return one.alias(c.TARGET)
+
+
+def find_outdated(found: DataFrame, known: DataFrame) -> DataFrame:
+    """Of the new observations those that an observation with a larger revision stands against."""
+    later = known.where(F.col(c.REVISION).isNotNull()).select(
+        c.ITEM_ID, c.TIMESTAMP, F.col(c.REVISION).alias("known_revision")
     )
+    joined = found.join(later, [c.ITEM_ID, c.TIMESTAMP])
+    is_older = F.col(c.REVISION).isNull() | (F.col(c.REVISION) < F.col("known_revision"))
+    return joined.where(is_older).drop("known_revision")
 
 
 def build_rejected_rows(rows: DataFrame, ingest_id: str) -> DataFrame:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -12,7 +13,8 @@ from headroom import columns as c
 from headroom.config import METRIC_KINDS, Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import PERIOD, TIME_ZONES
+from headroom.ingest.rows import DOUBT, FORM, PERIOD
+from headroom.ingest.times import TIME_ZONES
 
 _N_MISSING = "n_missing"
 _DIGEST_PARTS = ("digest_low", "digest_high")
@@ -22,6 +24,8 @@ _DIGESTED = (
     c.ITEM_ID,
     mapping.RAW_TIMESTAMP,
     mapping.RAW_TARGET,
+    mapping.RAW_REVISION,
+    mapping.LOCAL_ZONE,
     *mapping.ATTRIBUTES,
     mapping.DIMENSION_VALUES,
 )
@@ -35,18 +39,27 @@ class Totals:
     refused: int
     missing: int  # kept rows that say that nothing was measured
     items: int
+    doubtful: int  # kept rows of which something is told in findings
+    first: datetime | None  # of the kept rows
+    last: datetime | None
     content: tuple[int, ...]  # digest of the rows, whatever their order
+
+    @property
+    def span(self) -> tuple[str, datetime, datetime] | None:
+        """The column of time, and its least and largest value in the kept rows, if any."""
+        return (c.TIMESTAMP, self.first, self.last) if self.first and self.last else None
 
 
 def build_survey(rows: DataFrame) -> DataFrame:
-    """One row per item, period, attributes and reason: counts, first and last time, digest parts.
+    """One row per item, period, attributes, form of time, doubt and reason: counts,
+    first and last time, digest parts.
 
     Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
     """
     content = F.xxhash64(*[F.col(name) for name in _DIGESTED])
     mask = F.lit(2**_BITS - 1)
     high = F.shiftrightunsigned(content, _BITS)
-    key = (c.ITEM_ID, PERIOD, c.REASON, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
+    key = (c.ITEM_ID, PERIOD, c.REASON, FORM, DOUBT, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
     return rows.groupBy(*key).agg(
         F.count("*").alias(c.N_ROWS),
         F.count_if(F.col(c.TARGET).isNull()).alias(_N_MISSING),
@@ -57,30 +70,42 @@ def build_survey(rows: DataFrame) -> DataFrame:
     )
 
 
-def read_totals(survey: DataFrame) -> Totals:
-    """The totals of a survey. Raises DataError where there are no rows."""
+def read_totals(survey: DataFrame, may_be_empty: bool = False) -> Totals:
+    """The totals of a survey. Raises DataError where there are no rows and there must be some."""
     is_kept = F.col(c.REASON).isNull()
     totals = survey.agg(
         F.sum(c.N_ROWS),
         F.sum(F.when(is_kept, 0).otherwise(F.col(c.N_ROWS))),
         F.sum(F.when(is_kept, F.col(_N_MISSING)).otherwise(0)),
         F.countDistinct(c.ITEM_ID),
+        F.sum(F.when(is_kept & F.col(DOUBT).isNotNull(), F.col(c.N_ROWS)).otherwise(0)),
+        F.min(F.when(is_kept, F.col(c.FIRST_SEEN))),
+        F.max(F.when(is_kept, F.col(c.LAST_SEEN))),
         *[F.sum(F.col(part).cast("decimal(38,0)")) for part in _DIGEST_PARTS],
     ).first()
-    if totals is None or not totals[0]:
+    assert totals is not None  # noqa: S101 - an aggregate always has its row
+    if not totals[0] and not may_be_empty:
         raise DataError(
             "the source holds no rows (after source.where); nothing was written. "
             "Check source.path and source.where"
         )
-    rows_in, refused, missing, items, *content = (int(n) for n in totals)
-    return Totals(rows_in, refused, missing, items, tuple(content))
+    rows_in, refused, missing, items, doubtful, first, last, *content = totals
+    return Totals(
+        rows_in or 0,
+        refused or 0,
+        missing or 0,
+        items,
+        doubtful or 0,
+        first,
+        last,
+        tuple(int(part or 0) for part in content),
+    )
 
 
 def digest_ingest(source: Source, totals: Totals) -> str:
     """Sixteen hex digits of the rows and of how they are read: the same rows and settings give the
     same ingest_id, in whatever files, order or partitions they lie."""
-    how = source.model_dump(mode="json", exclude={"path", "options", "events"})
-    text = json.dumps([how, totals.rows_in, totals.content], sort_keys=True)
+    text = json.dumps([source.digest(), totals.rows_in, totals.content])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

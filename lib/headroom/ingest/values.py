@@ -1,49 +1,39 @@
-"""What a source writes for a time or a number, as expressions that never raise."""
+"""What a source writes for a number, as expressions that never raise."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DecimalType,
+    LongType,
+    NumericType,
+    StringType,
+)
+
+from headroom.ingest.times import parse_timestamp
 
 # What stands for "nothing was measured".
 MISSING = ("", "nan", "null", "na", "n/a", "none", "nil")
 INFINITE = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 
+_EXACT = 2.0**53  # below, a double holds every whole number
+ROUNDED = "rounded_values"
+
+_DIGITS = r"^[+-]?\d+$"
+_WHOLE = r"^[+-]?\d{1,18}$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_EPOCH = r"^\d{9,19}(\.\d*)?$"
-_ISO = (
-    r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?"
-    r"( ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?))?)?$"
-)
-# A time without seconds, which Spark refuses where a zone follows.
-_NO_SECONDS = r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)(?=$|[ Z+-])"
-
-# An epoch below stands in 1973 or is no epoch: 20240101, a year, a row number, a zero.
-_SMALLEST_EPOCH = 1e8
 
 
-def parse_timestamp(column: Column, kind: DataType) -> Column:
-    """The instant in UTC, null where there is none to read.
-
-    Times, dates, ISO 8601 text (without a zone: UTC), and epochs in s, ms, µs or ns by magnitude.
-    """
+def parse_revision(column: Column, kind: DataType) -> Column:
+    """The whole number, or the µs since 1970 of a time; null where it is neither."""
     if isinstance(kind, NumericType):
-        return _parse_epoch(column.cast("double"))
+        return F.floor(column).cast("bigint")
     if not isinstance(kind, StringType):
-        return column.cast("timestamp")
-    text = F.regexp_replace(F.trim(column), _NO_SECONDS, "$1:00")
-    iso = F.try_to_timestamp(F.when(text.rlike(_ISO), text))
-    return F.coalesce(iso, _parse_epoch(F.when(text.rlike(_EPOCH), text).cast("double")))
-
-
-def _parse_epoch(number: Column) -> Column:
-    micros = (
-        F.when(number < _SMALLEST_EPOCH, None)
-        .when(number < 1e11, number * 1e6)
-        .when(number < 1e14, number * 1e3)
-        .when(number < 1e17, number)
-        .when(number < 9.2e18, number / 1e3)
-    )
-    return F.timestamp_micros(F.floor(micros + 0.5))
+        return F.unix_micros(column.cast("timestamp"))
+    text = F.trim(column)
+    whole = F.when(text.rlike(_WHOLE), text).cast("bigint")
+    return F.coalesce(whole, F.unix_micros(parse_timestamp(text, kind)))
 
 
 def is_missing(column: Column, kind: DataType) -> Column:
@@ -55,6 +45,18 @@ def is_missing(column: Column, kind: DataType) -> Column:
     else:
         said = F.lit(False)
     return column.isNull() | said
+
+
+def find_rounded(column: Column, kind: DataType) -> Column:
+    """The code rounded_values for a whole number that a double cannot hold to the last digit, null
+    for any other."""
+    if isinstance(kind, LongType | DecimalType):
+        return F.when(F.abs(column.cast("double")) >= _EXACT, F.lit(ROUNDED))
+    if isinstance(kind, StringType):
+        text = F.trim(column)
+        long = F.when((F.length(text) > 15) & text.rlike(_DIGITS), text).cast("double")
+        return F.when(F.abs(long) >= _EXACT, F.lit(ROUNDED))
+    return F.lit(None).cast("string")
 
 
 def parse_target(column: Column, kind: DataType) -> Column:
