@@ -122,17 +122,19 @@ def build_quality(series: DataFrame) -> DataFrame:
 def _build_batches(
     batches: Iterator[pa.RecordBatch], settings: Series, rules: Rules
 ) -> Iterator[pa.RecordBatch]:
-    gathered = _gather(batches)
-    while some := list(islice(gathered, _SERIES_PER_BATCH)):
-        items = pa.concat_arrays([item for item, _, _ in some])
-        kinds = items.field(c.METRIC_KIND).to_pylist()
-        calendars = _calendars_of(items.field(CALENDAR), rules)
-        built = [
-            build_series(rows, kind, settings, rules, calendar)
-            for (_, rows, _), kind, calendar in zip(some, kinds, calendars, strict=True)
-        ]
-        content = pa.array([content for _, _, content in some], pa.int64())
-        yield pa.RecordBatch.from_pydict({_ITEM: items, CONTENT: content} | _to_arrow(built))
+    # A series at a time: its rows, of which there may be millions, go before the next ones come.
+    made = (
+        (
+            item,
+            build_series(rows, _kind_of(item), settings, rules, _calendar_of(item, rules)),
+            content,
+        )
+        for item, rows, content in _gather(batches)
+    )
+    while some := list(islice(made, _SERIES_PER_BATCH)):
+        items, built, content = zip(*some, strict=True)
+        columns = {_ITEM: pa.concat_arrays(items), CONTENT: pa.array(content, pa.int64())}
+        yield pa.RecordBatch.from_pydict(columns | _to_arrow(built))
 
 
 def _gather(
@@ -177,18 +179,21 @@ def _one_series(
     yield item, rows, int(np.bitwise_xor.reduce(values(CONTENT)))
 
 
-def _calendars_of(column: pa.ListArray, rules: Rules) -> Iterator[Calendar]:
-    offsets, entries = column.offsets.to_numpy(), column.values
-    kinds = entries.field(c.KIND)
+def _kind_of(item: pa.StructArray) -> str:
+    return str(item.field(c.METRIC_KIND)[0].as_py())
+
+
+def _calendar_of(item: pa.StructArray, rules: Rules) -> Calendar:
+    entries = item.field(CALENDAR).flatten()
+    if not len(entries):
+        return Calendar()
+    kinds = entries.field(c.KIND).to_numpy(False)
     spans = np.stack(
         [entries.field(name).cast(pa.int64()).to_numpy() for name in (c.STARTS_AT, c.ENDS_AT)],
         axis=1,
     )
     is_incident = np.isin(kinds, rules.incidents.event_kinds)
-    is_announced = np.isin(kinds, _ANNOUNCED)
-    for first, last in pairwise(offsets):
-        own = slice(first, last)
-        yield Calendar(spans[own][is_incident[own]], spans[own][is_announced[own]])
+    return Calendar(spans[is_incident], spans[np.isin(kinds, _ANNOUNCED)])
 
 
 def _to_arrow(built: Sequence[Built]) -> dict[str, pa.Array]:
