@@ -150,28 +150,50 @@ class TestFlatLine:
 
 
 class TestOutliers:
+    def found(self, values: np.ndarray) -> np.ndarray:
+        return quality.find_outliers(values, (24, 168), RULES.outliers)
+
     def test_a_spike_and_not_its_neighbours(self) -> None:
         values = daily()
         values[300] += 500
-        assert list(np.flatnonzero(quality.find_outliers(values, 24, RULES.outliers))) == [300]
+        assert list(np.flatnonzero(quality.find_outliers(values, (24, 168), RULES.outliers))) == [
+            300
+        ]
 
     @pytest.mark.parametrize("seed", range(5))
     def test_noise_has_none(self, seed: int) -> None:
-        assert not quality.find_outliers(daily(seed), 24, RULES.outliers).any()
+        assert not quality.find_outliers(daily(seed), (24, 168), RULES.outliers).any()
+
+    def test_a_surge_in_a_quiet_night_is_one(self) -> None:
+        values = daily() ** 3
+        night = 18 + 24 * 10
+        values[night] *= 10
+        assert values[night] < values.max()
+        assert list(np.flatnonzero(self.found(values))) == [night]
+
+    def test_what_comes_every_week_is_none(self) -> None:
+        values = daily()
+        values[100::168] *= 10
+        assert not self.found(values).any()
+
+    def test_steps_of_what_mostly_stands_still_are_none(self) -> None:
+        values = np.full(N, 8.0)
+        values[np.random.default_rng(2).random(N) < 0.15] = 10.0
+        assert not self.found(values).any()
 
     def test_a_series_of_spikes_has_none(self) -> None:
         values = daily()
         values[np.random.default_rng(1).random(N) < 0.2] *= 50
-        assert not quality.find_outliers(values, 24, RULES.outliers).any()
+        assert not quality.find_outliers(values, (24, 168), RULES.outliers).any()
 
     def test_missing_values_are_none(self) -> None:
         values = daily()
         values[::7] = np.nan
-        assert not quality.find_outliers(values, 24, RULES.outliers).any()
+        assert not quality.find_outliers(values, (24, 168), RULES.outliers).any()
 
     @pytest.mark.parametrize("n", [0, 1, 2, 10])
     def test_short_series_have_none(self, n: int) -> None:
-        assert quality.find_outliers(daily(n=N)[:n], 24, RULES.outliers).shape == (n,)
+        assert quality.find_outliers(daily(n=N)[:n], (24, 168), RULES.outliers).shape == (n,)
 
     def test_a_constant_has_none(self) -> None:
-        assert not quality.find_outliers(np.full(200, 3.0), 24, RULES.outliers).any()
+        assert not quality.find_outliers(np.full(200, 3.0), (24, 168), RULES.outliers).any()

@@ -215,6 +215,17 @@ def test_attributes_are_checked_and_default(spark: SparkSession) -> None:
     ]
 
 
+def test_a_country_is_a_column_or_a_default_or_none(spark: SparkSession) -> None:
+    frame = spark.createDataFrame(
+        [("a", GOOD, "1", "fr"), ("b", GOOD, "1", "")],
+        "item_id string, timestamp string, target string, land string",
+    )
+    columns = {"country": "land"}
+    assert [row[c.COUNTRY] for row in read(frame, columns=columns).collect()] == ["FR", None]
+    rows = read(frame, columns=columns, defaults={"country": "DE-BY"})
+    assert [row[c.COUNTRY] for row in rows.collect()] == ["FR", "DE-BY"]
+
+
 def test_rows_after_the_stated_end_are_refused(spark: SparkSession) -> None:
     frame = spark.createDataFrame(
         [("a", "2025-01-05T23:00:00Z", "1"), ("a", GOOD, "1")],

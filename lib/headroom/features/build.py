@@ -1,13 +1,14 @@
 """The `series` and `quality` tables: one row per series, whatever its observations are like."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BooleanType, StructField, StructType
 
@@ -23,12 +24,16 @@ from headroom.schemas import DOUBLE, INT, LONG, STRING
 ISSUES = "issues"
 
 _KEY = "key"
-_ITEM = "item"  # all columns of the item in its one row, null in those of its observations
+# In the one row of an item, null in those of its observations. As texts, since nested columns cost
+# Spark's way to Python several times what all numbers of a row do, also where they are null.
+_ITEM = "item"  # JSON of all of its columns, which comes back as it went
+_HINTS = "hints"  # JSON of what Python needs of them
 _TIMES = "times"  # µs
 _VALUES = "values"  # NaN where missing
 _WEIGHTS = "weights"
 
 _SERIES_PER_BATCH = 256
+_JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}  # exact
 
 # What a value far from its like may be the effect of: it is no outlier then.
 _ANNOUNCED = ("live_event", "launch", "freeze", "holiday")
@@ -60,15 +65,15 @@ def to_series(
     """One row per item: its columns, freq, start, length, target, observed, flagged, status,
     reason, issues, and the content (digest) of its observations. An item without observations has
     its row too. Items have a `calendar`; observations may have the `weight` of a ratio."""
-    fields = [StructField(_ITEM, StructType(items.schema.fields))]
-    rows = _rows(observations, items)
+    rows = _rows(observations, items, rules)
     # Sorted by a number, which Spark does without comparing; a stated number of partitions, as
     # Spark would merge small ones and leave cores idle in Python.
     gathered = rows.repartition(n_partitions, _KEY).sortWithinPartitions(_KEY)
     built = gathered.mapInArrow(
         lambda batches: _build_batches(batches, settings, rules),
-        StructType([*fields, StructField(CONTENT, LONG), *_BUILT_FIELDS]),
+        StructType([StructField(_ITEM, STRING), StructField(CONTENT, LONG), *_BUILT_FIELDS]),
     )
+    built = built.withColumn(_ITEM, F.from_json(_ITEM, items.schema, _JSON))
     built = built.select(f"{_ITEM}.*", CONTENT, *[field.name for field in _BUILT_FIELDS])
     return built.withColumns(
         {
@@ -81,10 +86,14 @@ def to_series(
     ).drop(_START_MICROS)
 
 
-def _rows(observations: DataFrame, items: DataFrame) -> DataFrame:
+def _rows(observations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
     """The observations, and one row for each item that carries all of its columns."""
-    nan = F.lit(float("nan"))
-    item = F.struct(*items.columns)
+    nan, nothing = F.lit(float("nan")), F.lit(None).cast("string")
+    hints = F.struct(
+        F.col(c.METRIC_KIND).alias("kind"),
+        _spans(rules.incidents.event_kinds).alias("incidents"),
+        _spans(_ANNOUNCED).alias("announced"),
+    )
     key = F.xxhash64(c.ITEM_ID).alias(_KEY)
     weighted = [WEIGHT] if WEIGHT in observations.columns else []
     measured = observations.select(
@@ -93,7 +102,8 @@ def _rows(observations: DataFrame, items: DataFrame) -> DataFrame:
         F.coalesce(c.TARGET, nan).alias(_VALUES),
         F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
         content_of_row(observations.columns).alias(CONTENT),
-        F.lit(None).cast(StructType(items.schema.fields)).alias(_ITEM),
+        nothing.alias(_ITEM),
+        nothing.alias(_HINTS),
         *[F.coalesce(name, nan).alias(_WEIGHTS) for name in weighted],
     )
     zero = F.lit(0).cast("bigint")
@@ -103,10 +113,18 @@ def _rows(observations: DataFrame, items: DataFrame) -> DataFrame:
         nan.alias(_VALUES),
         zero.alias(c.N_ROWS),
         zero.alias(CONTENT),
-        item.alias(_ITEM),
+        F.to_json(F.struct(*items.columns), _JSON).alias(_ITEM),
+        F.to_json(hints).alias(_HINTS),
         *[nan.alias(_WEIGHTS) for _ in weighted],
     )
     return measured.unionByName(own)
+
+
+def _spans(kinds: Sequence[str]) -> Column:
+    """Begin and end in µs of the calendar entries of these kinds."""
+    chosen = F.filter(CALENDAR, lambda entry: entry[c.KIND].isin(list(kinds)))
+    edges = (c.STARTS_AT, c.ENDS_AT)
+    return F.transform(chosen, lambda e: F.array(*[F.unix_micros(e[name]) for name in edges]))
 
 
 def build_quality(series: DataFrame) -> DataFrame:
@@ -122,24 +140,22 @@ def build_quality(series: DataFrame) -> DataFrame:
 def _build_batches(
     batches: Iterator[pa.RecordBatch], settings: Series, rules: Rules
 ) -> Iterator[pa.RecordBatch]:
-    gathered = _gather(batches)
-    while some := list(islice(gathered, _SERIES_PER_BATCH)):
-        items = pa.concat_arrays([item for item, _, _ in some])
-        kinds = items.field(c.METRIC_KIND).to_pylist()
-        calendars = _calendars_of(items.field(CALENDAR), rules)
-        built = [
-            build_series(rows, kind, settings, rules, calendar)
-            for (_, rows, _), kind, calendar in zip(some, kinds, calendars, strict=True)
-        ]
-        content = pa.array([content for _, _, content in some], pa.int64())
-        yield pa.RecordBatch.from_pydict({_ITEM: items, CONTENT: content} | _to_arrow(built))
+    # A series at a time: its rows, of which there may be millions, go before the next ones come.
+    made = (
+        (item, build_series(rows, hints["kind"], settings, rules, _calendar_of(hints)), content)
+        for item, hints, rows, content in _gather(batches)
+    )
+    while some := list(islice(made, _SERIES_PER_BATCH)):
+        items, built, content = zip(*some, strict=True)
+        columns = {_ITEM: pa.array(items, pa.string()), CONTENT: pa.array(content, pa.int64())}
+        yield pa.RecordBatch.from_pydict(columns | _to_arrow(built))
 
 
 def _gather(
     batches: Iterator[pa.RecordBatch],
-) -> Iterator[tuple[pa.StructArray, Rows, int]]:
-    """Item, observations and content (digest) of one series after the other, from rows in order of
-    their key, which may span batches. Observations of no item are left out.
+) -> Iterator[tuple[str, dict[str, Any], Rows, int]]:
+    """Item, hints, observations and content (digest) of one series after the other, from rows in
+    order of their key, which may span batches. Observations of no item are left out.
 
     Raises DataError where two items have one key.
     """
@@ -160,13 +176,14 @@ def _gather(
 
 def _one_series(
     parts: Sequence[pa.RecordBatch],
-) -> Iterator[tuple[pa.StructArray, Rows, int]]:
-    item = pa.concat_arrays([part.column(_ITEM).drop_null() for part in parts])
-    if len(item) == 0:
+) -> Iterator[tuple[str, dict[str, Any], Rows, int]]:
+    own = [text for part in parts for text in part.column(_ITEM).drop_null().to_pylist()]
+    if not own:
         return
-    if len(item) > 1:
-        names = item.field(c.ITEM_ID).to_pylist()
+    if len(own) > 1:
+        names = [json.loads(text)[c.ITEM_ID] for text in own]
         raise DataError(f"the items {names} have the same xxhash64; rename one of them")
+    hints = [text for part in parts for text in part.column(_HINTS).drop_null().to_pylist()]
 
     def values(name: str) -> NDArray[Any]:
         return np.concatenate([part.column(name).to_numpy() for part in parts])
@@ -174,21 +191,12 @@ def _one_series(
     is_row = np.concatenate([part.column(_ITEM).is_null().to_numpy(False) for part in parts])
     weights = values(_WEIGHTS) if _WEIGHTS in parts[0].schema.names else None
     rows = Rows(values(_TIMES), values(_VALUES), values(c.N_ROWS), weights).keep(is_row)
-    yield item, rows, int(np.bitwise_xor.reduce(values(CONTENT)))
+    yield own[0], json.loads(hints[0]), rows, int(np.bitwise_xor.reduce(values(CONTENT)))
 
 
-def _calendars_of(column: pa.ListArray, rules: Rules) -> Iterator[Calendar]:
-    offsets, entries = column.offsets.to_numpy(), column.values
-    kinds = entries.field(c.KIND)
-    spans = np.stack(
-        [entries.field(name).cast(pa.int64()).to_numpy() for name in (c.STARTS_AT, c.ENDS_AT)],
-        axis=1,
-    )
-    is_incident = np.isin(kinds, rules.incidents.event_kinds)
-    is_announced = np.isin(kinds, _ANNOUNCED)
-    for first, last in pairwise(offsets):
-        own = slice(first, last)
-        yield Calendar(spans[own][is_incident[own]], spans[own][is_announced[own]])
+def _calendar_of(hints: Mapping[str, Any]) -> Calendar:
+    spans = (np.array(hints[name], dtype=np.int64) for name in ("incidents", "announced"))
+    return Calendar(*[span.reshape(-1, 2) for span in spans])
 
 
 def _to_arrow(built: Sequence[Built]) -> dict[str, pa.Array]:

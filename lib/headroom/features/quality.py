@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from headroom.config import FalseZeros, FlatLine, Outliers, PartialEnds, UnitJumps
 from headroom.features.grid import Floats, Ints, Mask
 
-_MAD_TO_DEVIATION = 1.4826  # of normal residuals
+_NORMAL_50, _NORMAL_90 = 0.6745, 1.6449  # so many deviations hold that share of normal residuals
+_SMALLEST = 1e-290
 _FITS = 0.1  # a value in another unit may lie so far outside of the others
 _END_SEASONS = 3  # before the last step, or after the first one
 
@@ -92,19 +93,45 @@ def find_flat_line(values: Floats, season: int, rule: FlatLine) -> Mask:
     return flat if moves and elsewhere.sum() >= flat.sum() else np.zeros_like(flat)
 
 
-def find_outliers(values: Floats, season: int, rule: Outliers) -> Mask:
-    """True where a value is far from the middle values at its phase of the two seasons before
-    and after: more than `deviations` robust standard deviations from their median, and rarely."""
-    low, high = _middle_of_rows(np.stack([_shifted(values, k * season) for k in (-2, -1, 1, 2)]))
-    residuals = values - (low + high) / 2
+def find_outliers(values: Floats, seasons: tuple[int, ...], rule: Outliers) -> Mask:
+    """True where a value is far from its like: on a scale that is logarithmic but for small values,
+    outside of the middle values at its phase of the two seasons before and after, and of the same
+    phase of the longer seasons beside it, by more than `deviations` robust standard deviations from
+    these middles, and rarely."""
+    z = _to_log(values)
+    short = seasons[0] if seasons else 1
+    low, high = _middle_of_rows(np.stack([_shifted(z, k * short) for k in (-2, -1, 1, 2)]))
+    residuals = z - (low + high) / 2
     seen = residuals[np.isfinite(residuals)]
     if len(seen) < rule.min_values:
         return np.zeros(len(values), dtype=bool)
-    deviation = _MAD_TO_DEVIATION * np.median(np.abs(seen - np.median(seen)))
+    deviation = _robust_deviation(seen)
+    for season in seasons[1:]:
+        for beside in (_shifted(z, -season), _shifted(z, season)):
+            low, high = np.fmin(low, beside), np.fmax(high, beside)
     # Of two neighbours one may be the outlier: far is what is far from both.
-    far = np.nan_to_num(np.maximum(low - values, values - high)) > rule.deviations * deviation
+    far = np.nan_to_num(np.maximum(low - z, z - high)) > rule.deviations * deviation
+    far &= np.isfinite(residuals)
     is_rare = deviation > 0 and far.sum() <= rule.max_share * len(seen)
     return far if is_rare else np.zeros(len(values), dtype=bool)
+
+
+def _to_log(values: Floats) -> Floats:
+    """asinh in units of a tenth of the usual size: differences are ratios, also around zero."""
+    sizes = np.abs(values[np.isfinite(values)])
+    if len(sizes) == 0 or sizes.max() < _SMALLEST:
+        return values
+    unit = max(0.1 * (np.median(sizes) or np.mean(sizes)), 1e-9 * sizes.max())  # no overflow
+    scaled: Floats = np.arcsinh(values / unit)
+    return scaled
+
+
+def _robust_deviation(residuals: Floats) -> float:
+    """The standard deviation that normal residuals with the same median and the same 90 % have, the
+    larger of the two: of a series that mostly stands still, the median alone says nothing."""
+    sizes = np.sort(np.abs(residuals - np.median(residuals)))
+    half, most = sizes[len(sizes) // 2], sizes[int(0.9 * len(sizes))]
+    return float(max(half / _NORMAL_50, most / _NORMAL_90))
 
 
 def find_covered(begins: Ints, ends: Ints, spans: Ints) -> Mask:

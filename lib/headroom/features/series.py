@@ -271,7 +271,7 @@ def _flag(
         flat = quality.find_flat_line(values, season, rules.flat_line)
         found.append(("flat_line", flat, _FLAGGED))
     if rules.outliers.applies_to(kind):
-        outliers = quality.find_outliers(values, season, rules.outliers)
+        outliers = quality.find_outliers(values, freq.seasons, rules.outliers)
         if outliers.any():
             outliers &= ~_covered(grid, freq, calendar.announced)
         found.append(("outliers", outliers, _FLAGGED))
