@@ -28,7 +28,7 @@ def run(job: Job) -> None:
         ingest_id = f"{source.digest()}_events"
         refused = build_rejected_rows(entries, ingest_id)
         refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
-        check_refused(refused, n_refused, n_entries, job.config)
+        check_refused(refused, ingest_id, n_refused, n_entries, job.config)
     job.tables.merge(build_events(entries), EVENTS)
     entries.unpersist()
     job.count(events=n_entries - n_refused, events_refused=n_refused)

@@ -29,11 +29,11 @@ def run(job: Job) -> None:
     job.count(files=opened.n_new, files_repeated=opened.n_repeated, files_known=opened.n_known)
     if opened.frame:
         with source_errors(source.path, source.format):
-            step_seconds = parse_freq(job.config.series.freq).seconds
-            is_later = opened.n_known > 0
-            reading = read_rows(opened.frame, source, step_seconds, renamed, is_later)
+            seconds = parse_freq(job.config.series.freq).seconds
+            parts, is_later = job.config.spark.shuffle_partitions, opened.n_known > 0
+            reading = read_rows(opened.frame, source, seconds, parts, renamed, is_later)
         write_rows(job, source, reading)
-        reading.survey.unpersist()
+        reading.release()
     remember_files(job.tables, opened, job.fingerprint)
     events.run(job)
 
@@ -58,9 +58,9 @@ def write_rows(job: Job, source: Source, reading: Reading) -> None:
     job.count(rows_in=totals.rows_in, refused=totals.refused, missing=totals.missing)
     job.tables.create(REJECTED_ROWS)
     if totals.refused:  # kept first, so that they can be looked at where they are too many
-        refused = build_rejected_rows(reading.rows, ingest_id)
-        refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
-        accounting.check_refused(refused, totals.refused, totals.rows_in, job.config)
+        refused, mine = build_rejected_rows(reading.refused, ingest_id), {c.INGEST_ID: ingest_id}
+        refused = job.tables.replace(refused, REJECTED_ROWS, mine)
+        accounting.check_refused(refused, ingest_id, totals.refused, totals.rows_in, job.config)
     found, outdated = build_observations(reading.rows, source, ingest_id), 0
     if source.columns.revision and job.tables.exists(OBSERVATIONS):
         known = job.tables.read(OBSERVATIONS)

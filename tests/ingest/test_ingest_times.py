@@ -84,9 +84,9 @@ def test_each_row_has_its_zone(spark: SparkSession) -> None:
         (datetime(2025, 1, 6, 6, 30), None, None),
         (datetime(2025, 1, 6, 11), None, None),
         (datetime(2025, 1, 6, 11), None, None),
-        (None, None, "bad_time_zone"),
+        (None, None, "bad_local_zone"),
     ]
-    assert [reason for _, _, reason in read(rows, column="tz")][2:] == ["bad_time_zone"] * 3
+    assert [reason for _, _, reason in read(rows, column="tz")][2:] == ["bad_local_zone"] * 3
 
 
 def test_typed_local_times(spark: SparkSession) -> None:
@@ -112,13 +112,13 @@ def test_local_time_is_checked(local_time: Any, message: str) -> None:
 
 
 def reading(rows: DataFrame, **settings: Any) -> Reading:
-    return read_rows(rows, source(**settings), HOUR)
+    return read_rows(rows, source(**settings), HOUR, 2)
 
 
 def test_doubtful_times_are_told_in_quality(spark: SparkSession) -> None:
     times = [f"2025-10-26T0{hour}:00:00" for hour in (0, 1, 2, 2, 3)] + ["2025-03-30T02:00:00"]
     chosen = source(local_time={"zone": "Europe/Berlin"})
-    survey = read_rows(frame(spark, *times), chosen, HOUR).survey
+    survey = read_rows(frame(spark, *times), chosen, HOUR, 2).survey
     once = build_findings(survey, chosen, "i1")
     twice = once.unionByName(build_findings(survey, chosen, "i2"))
     found = {row[c.ISSUE]: row.asDict() for row in to_quality(twice).collect()}
@@ -162,7 +162,7 @@ def test_times_in_another_form_than_most_are_refused(
 ) -> None:
     found = reading(frame(spark, *ISO, other, "soon"))
     assert (found.totals.rows_in, found.totals.refused) == (14, 2)
-    refused = found.rows.where("reason is not null").select(c.REASON, c.DETAIL).collect()
+    refused = found.refused.where("reason is not null").select(c.REASON, c.DETAIL).collect()
     assert {tuple(row) for row in refused} == {
         ("bad_timestamp", "timestamp 'soon' is no time"),
         (
@@ -186,7 +186,7 @@ def test_numbers_in_two_units_are_refused(spark: SparkSession) -> None:
         [("a", 1_736_208_000_000 + i, 1.0) for i in range(3)] + [("a", 1_736_208_000, 1.0)],
         "item_id string, timestamp long, target double",
     )
-    found = reading(rows).rows.where("reason is not null").select(c.DETAIL).collect()
+    found = reading(rows).refused.where("reason is not null").select(c.DETAIL).collect()
     assert [row[0] for row in found] == [
         "timestamp '1736208000' is seconds since 1970, but most of the column is milliseconds "
         "since 1970, such as '1736208000000'"

@@ -25,15 +25,25 @@ _REMEDIES = {
     "bad_revision": "name a column of whole numbers or times in source.columns.revision",
     "infinite_target": "correct these values in the source",
     "bad_metric_kind": "correct the column that source.columns.metric_kind names",
-    "bad_time_zone": "correct the column that source.columns.time_zone or source.local_time.column "
-    "names",
+    "bad_time_zone": "correct the column that source.columns.time_zone names",
+    "bad_local_zone": "set source.local_time.zone, or correct source.local_time.column",
     "bad_event": "correct these entries of source.events",
 }
 
 
-def check_refused(refused: DataFrame, n_refused: int, rows_in: int, config: Config) -> None:
-    """Raises DataError where a larger share of the rows was refused than the limit allows, with the
-    commonest reason, an example and the remedy. `refused` are the rejected_rows of this ingest."""
+def check_refused(
+    rejected: DataFrame, ingest_id: str, n_refused: int, rows_in: int, config: Config
+) -> None:
+    """Raises DataError where not all that this ingest refused is in rejected_rows, and where a
+    larger share of the rows was refused than the limit allows, with the commonest reason, an
+    example and the remedy."""
+    refused = rejected.where(F.col(c.INGEST_ID) == ingest_id)
+    n_written = sum(count_observations(refused))
+    if n_written != n_refused:
+        raise DataError(
+            f"{n_refused:,} rows were refused, but {n_written:,} are in table rejected_rows: the "
+            "source changed while it was read; run ingest again"
+        )
     limit = config.limits.max_rejected_rows
     if n_refused <= limit * rows_in:
         return
@@ -69,7 +79,7 @@ def count_rows(observations: DataFrame, ingest_id: str, totals: Totals) -> tuple
 
 
 def count_observations(observations: DataFrame) -> tuple[int, int]:
-    """How many there are, and how many rows were merged into them beside their own."""
+    """How many there are, and how many rows of the source went into them beside their first."""
     counted = observations.agg(F.count("*"), F.coalesce(F.sum(c.N_ROWS), F.lit(0))).first()
     assert counted is not None  # noqa: S101 - an aggregate always has its row
     return int(counted[0]), int(counted[1] - counted[0])

@@ -21,13 +21,24 @@ PERIOD = "period"  # number of the quarter of a year since 1970
 FORM = "form"  # in which the time is written
 DOUBT = "doubt"  # code of what is doubtful in a row that is kept
 
+_DIGESTED = (
+    c.ITEM_ID,
+    mapping.RAW_TIMESTAMP,
+    mapping.RAW_TARGET,
+    mapping.RAW_REVISION,
+    mapping.LOCAL_ZONE,
+    *mapping.ATTRIBUTES,
+    mapping.DIMENSION_VALUES,
+)
+
 _IS_MISSING = "is_missing"
 _PERIOD_SECONDS = 90 * 86_400
 
 
 def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
-    """The mapped rows with timestamp, target and attributes read; `reason` is null where all was
-    good and a code otherwise, `detail` a sentence with the value met."""
+    """The mapped rows with timestamp, target and attributes read, and a digest of what they say;
+    `reason` is null where all was good and a code otherwise, `detail` a sentence with the value
+    met."""
     types = {field.name: field.dataType for field in mapped.schema}
     target, revision = F.col(mapping.RAW_TARGET), F.col(mapping.RAW_REVISION)
     times = read_times(
@@ -47,14 +58,20 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
             **_attributes(source),
         }
     )
-    faults = _faults(source)
-    return read.withColumns(
+    judged = read.withColumns(
         {
+            c.CONTENT: F.xxhash64(*_DIGESTED),
             PERIOD: F.floor(F.unix_seconds(c.TIMESTAMP) / _PERIOD_SECONDS),
-            c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in faults]),
-            c.DETAIL: F.coalesce(*[F.when(fault, detail) for _, fault, detail in faults]),
+            c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in _faults(source)]),
         }
     )
+    return add_detail(judged, source)
+
+
+def add_detail(rows: DataFrame, source: Source) -> DataFrame:
+    """The rows with a sentence of what is wrong with those that have a reason."""
+    told = [F.when(F.col(c.REASON) == code, detail) for code, _, detail in _faults(source)]
+    return rows.withColumn(c.DETAIL, F.coalesce(*told))
 
 
 def _attributes(source: Source) -> dict[str, Column]:
@@ -131,7 +148,7 @@ def _clock_faults(local: LocalTime | None) -> list[tuple[str, Column, Column]]:
     where = F.concat(F.lit(" in "), mapping.LOCAL_ZONE)
     faults = [
         (
-            "bad_time_zone",
+            "bad_local_zone",
             (F.col(FORM) == LOCAL) & ~has_zone,
             _said(mapping.LOCAL_ZONE, "is no IANA time zone"),
         )

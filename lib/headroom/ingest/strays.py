@@ -48,19 +48,20 @@ def _mark_end(survey: DataFrame, direction: int, least: int) -> DataFrame:
     return marked.withColumn(c.REASON, F.coalesce(c.REASON, reason)).drop(_OPENS)
 
 
-def refuse_strays(rows: DataFrame, survey: DataFrame) -> DataFrame:
-    """The rows with reason and detail where the survey marks their item's period."""
+def mark_strayed(rows: DataFrame, survey: DataFrame) -> DataFrame:
+    """The rows with the reason where the survey marks their item's period."""
     strays = survey.where(F.col(c.REASON) == STRAY).select(c.ITEM_ID, PERIOD).distinct()
     marked = rows.join(
         F.broadcast(strays.withColumn("is_stray", F.lit(True))), [c.ITEM_ID, PERIOD], "left"
     )
-    is_stray = F.col(c.REASON).isNull() & F.col("is_stray").isNotNull()
-    return marked.withColumns(
-        {
-            c.REASON: F.when(is_stray, F.lit(STRAY)).otherwise(F.col(c.REASON)),
-            c.DETAIL: F.when(is_stray, _say()).otherwise(F.col(c.DETAIL)),
-        }
-    ).drop("is_stray")
+    reason = F.when(F.col("is_stray"), F.lit(STRAY))
+    return marked.withColumn(c.REASON, F.coalesce(c.REASON, reason)).drop("is_stray")
+
+
+def refuse_strays(rows: DataFrame, survey: DataFrame) -> DataFrame:
+    """The same with what is told of these rows."""
+    detail = F.when(F.col(c.REASON) == STRAY, _say()).otherwise(F.col(c.DETAIL))
+    return mark_strayed(rows, survey).withColumn(c.DETAIL, detail)
 
 
 def _say() -> Column:

@@ -20,16 +20,6 @@ _N_MISSING = "n_missing"
 _DIGEST_PARTS = ("digest_low", "digest_high")
 _BITS = 31  # sums of 31 bits stay inside a long for 4 billion rows
 
-_DIGESTED = (
-    c.ITEM_ID,
-    mapping.RAW_TIMESTAMP,
-    mapping.RAW_TARGET,
-    mapping.RAW_REVISION,
-    mapping.LOCAL_ZONE,
-    *mapping.ATTRIBUTES,
-    mapping.DIMENSION_VALUES,
-)
-
 
 @dataclass(frozen=True)
 class Totals:
@@ -56,7 +46,7 @@ def build_survey(rows: DataFrame) -> DataFrame:
 
     Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
     """
-    content = F.xxhash64(*[F.col(name) for name in _DIGESTED])
+    content = F.col(c.CONTENT)
     mask = F.lit(2**_BITS - 1)
     high = F.shiftrightunsigned(content, _BITS)
     key = (c.ITEM_ID, PERIOD, c.REASON, FORM, DOUBT, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
