@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from headroom import columns as c
 from headroom.features.digests import CONTENT, content_of_row, digest_item, digest_series
 from headroom.features.events import CALENDAR
+from headroom.features.status import RETIREMENT
 from headroom.schemas import OBSERVATIONS
 
 T0, T1 = datetime(2025, 1, 6), datetime(2025, 1, 6, 1)
@@ -22,12 +23,13 @@ ITEM = {
     c.STATIC_CODES: [1, 2],
     CALENDAR: [("incident", T0, T1, T1, None)],
     CONTENT: 17,
+    RETIREMENT: None,
 }
 SCHEMA = (
     "group_id string, metric string, metric_kind string, unit string, time_zone string, "
     "dimensions map<string,string>, static_codes array<int>, "
     "calendar array<struct<kind:string,starts_at:timestamp,ends_at:timestamp,"
-    "known_at:timestamp,expected_lift:double>>, content bigint"
+    "known_at:timestamp,expected_lift:double>>, content bigint, retirement string"
 )
 
 
@@ -50,6 +52,7 @@ def test_every_part_of_an_item_counts(spark: SparkSession) -> None:
         {CALENDAR: []},
         {CALENDAR: [("incident", T0, T1, T1, 0.5)]},
         {CONTENT: None},
+        {RETIREMENT: "it is in series.retired"},
         {CONTENT: 18},
     ]
     rows = [tuple((ITEM | change).values()) for change in changes]
@@ -60,7 +63,11 @@ def test_every_part_of_an_item_counts(spark: SparkSession) -> None:
 
 
 def test_content_is_that_of_the_rows_in_any_order(spark: SparkSession) -> None:
-    rows = [("a", T0, 1.0, 1, "i"), ("a", T1, None, 1, "i"), ("b", T0, 1.0, 1, "other")]
+    rows = [
+        ("a", T0, 1.0, 1, "i", None),
+        ("a", T1, None, 1, "i", None),
+        ("b", T0, 1.0, 1, "other", None),
+    ]
 
     def contents(*rows: Any) -> dict[str, int]:
         frame = spark.createDataFrame(rows, OBSERVATIONS.schema)
@@ -71,5 +78,9 @@ def test_content_is_that_of_the_rows_in_any_order(spark: SparkSession) -> None:
     first = contents(*rows)
     assert contents(*rows[::-1]) == first
     assert contents(rows[0])["a"] == first["b"]  # who ingested a row is not in it
-    changed = [("a", T0, 2.0, 1, "i"), ("a", T0, 1.0, 2, "i"), ("a", T1, 1.0, 1, "i")]
+    changed = [
+        ("a", T0, 2.0, 1, "i", None),
+        ("a", T0, 1.0, 2, "i", None),
+        ("a", T1, 1.0, 1, "i", None),
+    ]
     assert len({contents(row)["a"] for row in [*rows[:2], *changed]}) == 5

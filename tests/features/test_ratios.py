@@ -23,7 +23,7 @@ def items(spark: SparkSession, *rows: tuple[str, str, str, str]) -> DataFrame:
 
 
 def observations(spark: SparkSession, *rows: tuple[str, datetime, float | None]) -> DataFrame:
-    return spark.createDataFrame([(*row, 1, "i") for row in rows], OBSERVATIONS.schema)
+    return spark.createDataFrame([(*row, 1, "i", None) for row in rows], OBSERVATIONS.schema)
 
 
 WHOLE = (

@@ -32,7 +32,7 @@ def put_items(tables: Tables, *names: str) -> None:
 
 def put_values(tables: Tables, values: dict[str, float], n: int) -> None:
     rows = [
-        (name, T0 + timedelta(hours=h), size * (1 + h % 24), 1, "i")
+        (name, T0 + timedelta(hours=h), size * (1 + h % 24), 1, "i", None)
         for name, size in values.items()
         for h in range(n)
         if h != 30

@@ -40,6 +40,7 @@ def rebuild_ratios(
         side(_DENOMINATOR, c.TARGET).alias(_DENOMINATOR),
         F.coalesce(side(_OWN, c.N_ROWS), F.lit(1)).alias(c.N_ROWS),
         F.coalesce(side(_OWN, c.INGEST_ID), F.max(c.INGEST_ID)).alias(c.INGEST_ID),
+        side(_OWN, c.REVISION).alias(c.REVISION),
         F.count_if(F.col(_SIDE) == _OWN).alias("n_own"),
     )
     has_both = F.col(_NUMERATOR).isNotNull() & (F.col(_DENOMINATOR) > 0)

@@ -36,7 +36,7 @@ ATTRIBUTES = (c.METRIC, c.METRIC_KIND, c.UNIT, c.TIME_ZONE, c.COUNTRY, c.GROUP_I
 _CORRUPT = "_corrupt_record"
 
 _CELLS = "cells"
-_TEXT_ATTRIBUTES = (c.METRIC_KIND, c.UNIT, c.TIME_ZONE)
+_TEXT_ATTRIBUTES = (c.METRIC_KIND, c.UNIT, c.TIME_ZONE, c.COUNTRY)
 
 _LISTED, _LONGEST_NAME = 20, 40  # a message stays readable where a file is no table
 
