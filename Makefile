@@ -5,7 +5,7 @@ CODE := lib jobs tests bench setup.py
 PYTEST := python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help environment test check format conf docs lock package test-spark35 clean
+.PHONY: help environment test test-slow check format conf docs lock package test-spark35 clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##  *\(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -13,8 +13,11 @@ help:  ## Show this list
 environment:  ## Set up the development environment in .venv
 	@$(IN_ENVIRONMENT)
 
-test:  ## Run the tests (PYTEST_ARGS="-k name" for some)
-	@$(IN_ENVIRONMENT) $(PYTEST) $(PYTEST_ARGS)
+test:  ## Run the everyday tests (PYTEST_ARGS="-k name" for some)
+	@$(IN_ENVIRONMENT) $(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow:  ## Run the others: whole jobs run again and again, ranks that hang
+	@$(IN_ENVIRONMENT) $(PYTEST) -m slow $(PYTEST_ARGS)
 
 check:  ## Check format, style and types
 	@$(IN_ENVIRONMENT) ruff format --check $(CODE)

@@ -89,6 +89,7 @@ def test_real_telemetry_with_mixed_frequencies_and_clock_changes(
     assert duplicates.first()[0] == 111
 
 
+@pytest.mark.slow
 def test_too_many_refused_series_end_in_part_and_a_second_run_changes_nothing(
     spark: SparkSession,
     tables: Tables,
@@ -142,6 +143,7 @@ def test_before_ingest(spark: SparkSession, warehouse: str) -> None:
         start(spark, warehouse, features.run)
 
 
+@pytest.mark.slow
 def test_retired_items_are_told_so_and_are_no_fault(
     spark: SparkSession, warehouse: str, tables: Tables
 ) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from pyspark.sql import SparkSession
 
 from headroom.cli import Job
@@ -46,6 +47,7 @@ def rows(spark: SparkSession, warehouse: str) -> list[Any]:
     return [sorted(str(r.asDict(recursive=True)) for r in f.collect()) for f in frames]
 
 
+@pytest.mark.slow
 def test_changes_are_found_and_a_full_rebuild_is_no_different(
     spark: SparkSession, tables: Tables, warehouse: str
 ) -> None:

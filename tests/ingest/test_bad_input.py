@@ -84,6 +84,7 @@ def test_rows_that_end_too_early(run: Ingest, tmp_path: Path) -> None:
         run(format="csv", path=str(path))
 
 
+@pytest.mark.slow
 def test_rows_in_any_order_give_the_same(
     run: Ingest, spark: SparkSession, warehouse: str, tmp_path: Path
 ) -> None:

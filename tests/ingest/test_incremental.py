@@ -83,6 +83,7 @@ def test_only_new_content_is_read(
     assert run(defaults={"unit": "req"})["files"] == 4
 
 
+@pytest.mark.slow
 def test_the_largest_revision_counts_whenever_it_comes(
     run: Ingest, spark: SparkSession, warehouse: str, tmp_path: Path
 ) -> None:
@@ -102,6 +103,7 @@ def test_the_largest_revision_counts_whenever_it_comes(
     assert run(columns=columns)["refused"] == 1
 
 
+@pytest.mark.slow
 def test_renamed_items_take_their_history_along(
     run: Ingest, spark: SparkSession, warehouse: str, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def test_a_killed_rank_is_named(spark: SparkSession) -> None:
         run_on_ranks(die, ranks=2, settings=SETTINGS, spark=spark)
 
 
+@pytest.mark.slow
 def test_a_hung_rank_is_ended(spark: SparkSession) -> None:
     def hang(communicator: Communicator) -> None:
         communicator.barrier()
@@ -121,6 +122,7 @@ def test_a_hung_rank_is_ended(spark: SparkSession) -> None:
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.slow
 def test_a_frozen_rank_does_not_hold_the_others_for_ever(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_frozen_rank_does_not_hold_the_others_for_ever(
     assert time.monotonic() - started < 90
 
 
+@pytest.mark.slow
 def test_a_run_past_its_deadline_is_cancelled(spark: SparkSession) -> None:
     def dawdle(communicator: Communicator) -> None:
         while True:
