@@ -24,6 +24,7 @@ from headroom.schemas import (
     TRAINING_LOG,
     Table,
 )
+from headroom.series.methods import TUNED, ZERO_SHOT, methods_with
 from headroom.tables import Tables
 from jobs import backtest, features, ingest, maintain, monitor, recommend, report, score, train
 
@@ -119,7 +120,9 @@ def test_backtest_judges_every_series_by_every_method(pipeline: tuple[Config, Ta
     _, tables = pipeline
     found = rows_of(tables, BACKTEST_FORECASTS)
     assert found["item_id"].nunique() == 6
-    assert len(found) == 6 * 3 * WINDOWS * HORIZON
+    methods = methods_with((ZERO_SHOT, TUNED))
+    assert set(found["model"]) == set(methods)
+    assert len(found) == 6 * len(methods) * WINDOWS * HORIZON
     one = found.groupby(["item_id", "forecast_start", "timestamp"])["is_selected"].sum()
     assert (one == 1).all()
     quantiles = np.stack(found["quantiles"])
