@@ -4,17 +4,14 @@ What was found wrong, and what was done about it, goes to table quality. Every i
 Series of which nothing changed since the last run stand as they are.
 """
 
-from collections.abc import Sequence
-from functools import reduce
-
 from pyspark.sql import DataFrame
 
 from headroom import columns as c
 from headroom.cli import Job, code_version, main
 from headroom.features.aggregates import build_memberships
-from headroom.features.findings import to_quality
+from headroom.features.findings import with_noticed
 from headroom.features.status import check_statuses
-from headroom.features.update import Maker
+from headroom.features.update import Maker, union
 from headroom.features.vocabulary import build_vocabulary
 from headroom.schemas import (
     EVENTS,
@@ -54,11 +51,9 @@ def make(job: Job) -> None:
         tables.replace(memberships, MEMBERSHIPS)
         updates.append(maker.update_aggregates(series, memberships, items))
     tables.create(FINDINGS)
-    noticed = to_quality(tables.read(FINDINGS))
     quality = union([update.quality(before(job, QUALITY)) for update in updates])
-    others = quality.join(noticed, [c.ITEM_ID, c.ISSUE], "left_anti")
     written = tables.replace(union([update.series() for update in updates]), SERIES)
-    tables.replace(others.unionByName(noticed), QUALITY)
+    tables.replace(with_noticed(quality, tables.read(FINDINGS)), QUALITY)
     job.count(rebuilt=sum(update.fresh.count() for update in updates))
     for update in updates:
         update.fresh.unpersist()
@@ -66,10 +61,6 @@ def make(job: Job) -> None:
     counts = {row[0]: row[1] for row in written.groupBy(c.STATUS).count().collect()}
     job.count(series=sum(counts.values()), **counts)
     job.partial = check_statuses(written, counts, config.limits.max_refused_series)
-
-
-def union(frames: Sequence[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionByName, frames)
 
 
 def before(job: Job, table: Table) -> DataFrame | None:

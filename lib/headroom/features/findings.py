@@ -15,3 +15,10 @@ def to_quality(findings: DataFrame) -> DataFrame:
         F.max(c.LAST_AT).alias(c.LAST_AT),
         F.max(c.ACTION).alias(c.ACTION),
     )
+
+
+def with_noticed(quality: DataFrame, findings: DataFrame) -> DataFrame:
+    """The rows of `quality`, those of the findings in place of what was noticed before."""
+    noticed = to_quality(findings)
+    others = quality.join(noticed, [c.ITEM_ID, c.ISSUE], "left_anti")
+    return others.unionByName(noticed)

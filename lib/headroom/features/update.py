@@ -1,8 +1,9 @@
 """From items and observations to series, those anew of which something changed."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -19,6 +20,11 @@ from headroom.features.status import mark_retired, retire
 from headroom.features.vocabulary import add_static_codes, list_static_columns
 from headroom.freq import parse_freq
 from headroom.schemas import QUALITY, SERIES
+
+
+def union(frames: Sequence[DataFrame]) -> DataFrame:
+    """All rows of frames with the same columns."""
+    return reduce(DataFrame.unionByName, frames)
 
 
 @dataclass(frozen=True)
