@@ -1,5 +1,8 @@
 """Judge every method on windows it has not seen. Reads series and models; writes backtests,
 backtest_forecasts and selections, and makes the model champion if it earned that.
+
+Histories keep their flagged values here: whether a value is flagged is told by those after it too,
+which a window must not know.
 """
 
 from pyspark import StorageLevel

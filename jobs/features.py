@@ -58,7 +58,8 @@ def make(job: Job) -> None:
     for update in updates:
         update.fresh.unpersist()
 
-    counts = {row[0]: row[1] for row in written.groupBy(c.STATUS).count().collect()}
+    by_status = written.groupBy(c.STATUS).count().collect()  # one row per status
+    counts = {row[0]: row[1] for row in by_status}
     job.count(series=sum(counts.values()), **counts)
     job.partial = check_statuses(written, counts, config.limits.max_refused_series)
 

@@ -36,7 +36,8 @@ def count_by_outcome(rows: DataFrame) -> dict[str, int]:
     """How many were recommended, by type, and how many failed."""
     label = F.when(F.col(c.OUTCOME) == RECOMMENDED, F.col(c.REC_TYPE)).otherwise(F.col(c.OUTCOME))
     told = rows.where(F.col(c.OUTCOME).isin(RECOMMENDED, FAILED)).groupBy(label.alias("label"))
-    return {row["label"]: row["count"] for row in told.count().orderBy("label").collect()}
+    counts = told.count().orderBy("label").collect()  # one row per type
+    return {row["label"]: row["count"] for row in counts}
 
 
 if __name__ == "__main__":

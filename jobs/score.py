@@ -28,6 +28,8 @@ def run(job: Job) -> None:
     n_series = series.where(F.col(c.STATUS) != RETIRED).count()
     n_refused = written.where(~F.col(c.STATUS).isin(OK, RETIRED)).count()
     n_first = first.select(c.ITEM_ID).distinct().count()
+    first.unpersist()
+    forecasts.unpersist()
     job.count(series=n_series, cold_starts=n_first, refused=n_refused)
     job.limit_refused(n_refused, n_series)
 

@@ -22,6 +22,7 @@ from headroom.series.siblings import mixture
 
 SIBLINGS = "siblings"  # the method
 MOST, FEWEST = 30, 3  # siblings of one series
+CANDIDATES = 1_000  # of one metric: the cost grows with the young series, not with their product
 RECENT = 400  # steps of a sibling that are compared
 
 
@@ -62,19 +63,25 @@ def build_cold_starts(series: DataFrame, forecasts: DataFrame) -> DataFrame:
 
 
 def siblings(series: DataFrame) -> DataFrame:
-    """Of every young series up to MOST `sibling`s: series of the same metric with a forecast, first
-    those that share most dimensions."""
+    """Of every young series up to MOST `sibling`s: of CANDIDATES of the same metric that have a
+    forecast, first those that share most dimensions."""
     is_young = F.col(c.STATUS).isin(NO_OBSERVATIONS, SHORT_HISTORY)
     own = (c.ITEM_ID, c.METRIC, c.DIMENSIONS, c.FREQ, c.START, c.LENGTH, c.TARGET, c.REASON)
     others = series.where(F.col(c.STATUS) == OK).select(
         F.col(c.ITEM_ID).alias("sibling"), c.METRIC, F.col(c.DIMENSIONS).alias("theirs")
+    )
+    drawn = Window.partitionBy(c.METRIC).orderBy(F.xxhash64("sibling"), "sibling")
+    candidates = (
+        others.withColumn("place", F.row_number().over(drawn))
+        .where(F.col("place") <= CANDIDATES)
+        .drop("place")
     )
     shared = F.size(F.array_intersect(F.map_entries(c.DIMENSIONS), F.map_entries("theirs")))
     nearest = Window.partitionBy(c.ITEM_ID).orderBy(shared.desc(), "sibling")
     return (
         series.where(is_young)
         .select(*own)
-        .join(others, c.METRIC)
+        .join(candidates, c.METRIC)
         .withColumn("place", F.row_number().over(nearest))
         .where(F.col("place") <= MOST)
         .drop("place", "theirs", c.DIMENSIONS, c.METRIC)

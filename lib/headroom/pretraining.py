@@ -67,7 +67,7 @@ def held_out_losses(
 
     schema = f"{c.FREQ} string, network double, floor double"
     freqs = spark.createDataFrame([(freq,) for freq in fleets], f"{c.FREQ} string")
-    rows = freqs.repartition(len(fleets), c.FREQ).mapInArrow(judge, schema).collect()
+    rows = freqs.repartition(len(fleets), c.FREQ).mapInArrow(judge, schema).collect()  # one each
     return {row[c.FREQ]: {"network": row["network"], "floor": row["floor"]} for row in rows}
 
 

@@ -71,6 +71,7 @@ def _open_files(tables: Tables, source: Source, path: str) -> Opened:
     if not n_files:
         raise DataError(f"source.path {path} holds no files with content; nothing was written")
     known = [c.SOURCE_FILE, c.SIZE_BYTES, c.MODIFIED_AT]
+    # Names of new files, no rows: Spark's readers take paths from the driver.
     unmet = files.join(ingested.select(*known), known, "left_anti").collect()
     contents = digest_files(spark, [file[0] for file in unmet]) if unmet else {}
     rows = [(*file, contents.get(file[0], _NO_LINES), reading) for file in unmet]

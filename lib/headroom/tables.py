@@ -15,7 +15,7 @@ from delta.exceptions import (
     ConcurrentDeleteDeleteException,
     ConcurrentDeleteReadException,
 )
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 
 from headroom.config import is_catalog
@@ -106,11 +106,7 @@ class Tables:
         writer = conform(frame, table).write.format("delta").mode("overwrite")
         if where:
             writer = writer.option("replaceWhere", _predicate(where))
-        if is_catalog(self.warehouse):
-            _with_retries(lambda: writer.saveAsTable(self._name(table)), table)
-        else:
-            _with_retries(lambda: writer.save(self._path(table)), table)
-        return self._written(table)
+        return self._save(writer, table)
 
     def merge(
         self,
@@ -128,7 +124,9 @@ class Tables:
         """
         self.create(table)
         if self._delta(table).toDF().isEmpty():
-            return self._append(frame, table)  # MERGE would compute the frame, keep it and sort it
+            # MERGE would compute the frame, keep it and sort it.
+            writer = conform(frame, table).write.format("delta").mode("append")
+            return self._save(writer, table)
         match = [f"old.{name} = new.{name}" for name in table.key]
         if within:
             column, least, largest = within
@@ -143,14 +141,6 @@ class Tables:
             .whenNotMatchedInsertAll()
         )
         _with_retries(merge.execute, table)
-        return self._written(table)
-
-    def _append(self, frame: DataFrame, table: Table) -> DataFrame:
-        writer = conform(frame, table).write.format("delta").mode("append")
-        if is_catalog(self.warehouse):
-            _with_retries(lambda: writer.saveAsTable(self._name(table)), table)
-        else:
-            _with_retries(lambda: writer.save(self._path(table)), table)
         return self._written(table)
 
     def move(self, frame: DataFrame, gone: DataFrame, table: Table, update: bool) -> DataFrame:
@@ -179,6 +169,13 @@ class Tables:
         """Small files compacted, and files dropped that no version of the last week needs."""
         self._delta(table).optimize().executeCompaction()
         self._delta(table).vacuum()
+
+    def _save(self, writer: DataFrameWriter, table: Table) -> DataFrame:
+        if is_catalog(self.warehouse):
+            _with_retries(lambda: writer.saveAsTable(self._name(table)), table)
+        else:
+            _with_retries(lambda: writer.save(self._path(table)), table)
+        return self._written(table)
 
     def _written(self, table: Table) -> DataFrame:
         version = self.version(table)

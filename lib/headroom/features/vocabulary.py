@@ -34,7 +34,8 @@ def build_vocabulary(items: DataFrame, known: DataFrame) -> DataFrame:
 
 def list_static_columns(vocabulary: DataFrame) -> list[str]:
     """The static columns in the order of `static_codes`: the metric, then the dimensions."""
-    names = {row[0] for row in vocabulary.select(c.STATIC_COLUMN).distinct().collect()}
+    distinct = vocabulary.select(c.STATIC_COLUMN).distinct().collect()  # as many as dimensions
+    names = {row[0] for row in distinct}
     return [c.METRIC, *sorted(names - {c.METRIC})]
 
 

@@ -17,7 +17,8 @@ MIXED = "mixed_timestamps"
 def count_forms(survey: DataFrame) -> dict[str, int]:
     """Good rows by the form in which their time is written."""
     good = survey.where(F.col(c.REASON).isNull())
-    return {row[0]: row[1] for row in good.groupBy(FORM).agg(F.sum(c.N_ROWS)).collect()}
+    counts = good.groupBy(FORM).agg(F.sum(c.N_ROWS)).collect()  # one row per form
+    return {row[0]: row[1] for row in counts}
 
 
 def usual_form(forms: Mapping[str, int]) -> str | None:

@@ -31,7 +31,6 @@ def method_of(kind: str) -> str:
 
 
 FLOORS = (SEASONAL_NAIVE, LOG_AR)
-METHODS = (*FLOORS, LSTM, *map(method_of, KINDS))  # ties go to the earlier
 
 
 def methods_with(kinds: Iterable[str]) -> tuple[str, ...]:
@@ -41,6 +40,9 @@ def methods_with(kinds: Iterable[str]) -> tuple[str, ...]:
     present = [kind for kind in KINDS if kind in given]
     alone = [method_of(kind) for kind in present] if len(present) > 1 else []
     return (*FLOORS, *([LSTM] if present else []), *alone)
+
+
+METHODS = methods_with(KINDS)
 
 
 def forecast_methods(
