@@ -1,6 +1,6 @@
 """Train the global network on Horovod ranks. Reads series; writes models and training_log.
 
-The end of every series that the backtest will judge is held out. The same series, settings and seed
+No network sees a window that the backtest has it forecast. The same series, settings and seed
 give the same model version; where it is registered already, nothing is trained.
 """
 

@@ -395,7 +395,13 @@ class Training(Settings):
         description="Of networks that start from nothing, in turn: LSTMs over past and horizon, "
         "over the horizon alone, or none.",
     )
-    members: int = Field(4, ge=1, le=20, description="Networks that learn from the fleet.")
+    members: int = Field(
+        4,
+        ge=1,
+        le=20,
+        description="Networks that learn from the fleet and serve; one of "
+        "each kind more stands in for them where the choice per series is made.",
+    )
     start_from: str | None = Field(
         SHIPPED,
         description="Networks that forecast as they are and that every second network starts from: "

@@ -264,6 +264,8 @@ BACKTESTS = _table(
     (c.MASE, DOUBLE),
     (c.SMAPE, DOUBLE),
     (c.MSIS, DOUBLE),
+    (c.CRPS, DOUBLE),
+    (c.COVERAGE_50, DOUBLE),
     (c.COVERAGE_80, DOUBLE),
     (c.COVERAGE_90, DOUBLE),
     (c.COVERAGE_95, DOUBLE),

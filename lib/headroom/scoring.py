@@ -51,19 +51,21 @@ class ModelFile:
         """The methods that forecast with this model."""
         return methods_with(member.kind for member in unpack(self.packed).members)
 
-    def networks(self) -> tuple[Networks, Sequence[float]]:
-        """The networks and the levels of their quantiles; MXNet is imported here, in the task."""
+    def networks(self, back: int = 0) -> tuple[Networks, Sequence[float]]:
+        """The networks that may forecast a window which begins `back` steps before the end, and the
+        levels of their quantiles; MXNet is imported here, in the task."""
         from headroom.model.network import LEVELS
         from headroom.model.predict import load_predictor
 
-        return load_predictor(self.packed, self.sha256).quantiles, LEVELS
+        return load_predictor(self.packed, self.sha256, back).quantiles, LEVELS
 
 
 def methods_of(
-    model: ModelFile | None, panel: Panel, horizon: int, levels: Sequence[float]
+    model: ModelFile | None, panel: Panel, horizon: int, levels: Sequence[float], back: int = 0
 ) -> dict[str, Floats]:
-    """Quantiles (series, step, level) by method; without a model, of the floors."""
-    networks, network_levels = model.networks() if model else (None, levels)
+    """Quantiles (series, step, level) by method of what follows the panel, which lacks the last
+    `back` steps of its series; without a model, of the floors."""
+    networks, network_levels = model.networks(back) if model else (None, levels)
     return forecast_methods(panel, horizon, levels, networks, network_levels)
 
 

@@ -1,5 +1,6 @@
 """The backtest on panels, without Spark: what each window knows, and what becomes of it."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,9 +102,10 @@ def test_measures_of_a_window() -> None:
         0 < loss < 0.2 * total
         for loss, total in zip(found[c.MEAN_WQL_LOSS], found[c.ABS_TARGET], strict=True)
     )
-    assert all(0 <= share <= 1 for share in found[c.COVERAGE_80])
+    bands = (c.COVERAGE_50, c.COVERAGE_80, c.COVERAGE_90, c.COVERAGE_95)
+    for narrow, wide in pairwise(bands):
+        assert all(0 <= n <= w <= 1 for n, w in zip(found[narrow], found[wide], strict=True))
+    # The mean over the levels given stands for the integral over all of them.
+    per_step = np.asarray(found[c.MEAN_WQL_LOSS]) / 24
+    np.testing.assert_allclose(found[c.CRPS], per_step, rtol=0.3)
     assert set(found[c.MODEL_VERSION]) == {"v1"}
-
-
-def test_the_holdout_covers_every_window_that_is_judged_or_chosen_on() -> None:
-    assert DESIGN.holdout == 24 * 4

@@ -10,7 +10,7 @@ from headroom.model import artifact
 from headroom.model.loss import pinball_loss
 from headroom.model.mx import mx
 from headroom.model.network import LEVELS, Shape, build_network, set_weights, weights_of
-from headroom.model.predict import Predictor, known_codes
+from headroom.model.predict import Predictor, known_codes, load_predictor
 from headroom.series.examples import N_PATCH, N_STEP, PERIODS, Examples
 from headroom.series.methods import SCRATCH
 from headroom.series.quantiles import normal_scores
@@ -65,6 +65,23 @@ def test_an_ensemble_is_the_mean_of_its_members() -> None:
     mean = np.mean([predicted(packed(weights), examples()) for weights in (one, two)], axis=0)
     both = predicted(packed(one, two), examples())
     np.testing.assert_allclose(both, mean, rtol=1e-6)
+
+
+def test_those_networks_forecast_a_window_that_saw_most_of_what_lies_before_it() -> None:
+    early, late = shaken(1), shaken(2)
+    members = [
+        artifact.Member(SCRATCH, SHAPE.to_dict(), weights, holdout)
+        for weights, holdout in ((early, 96), (late, 48))
+    ]
+    data = artifact.pack(members, {})
+
+    def at(back: int) -> np.ndarray:
+        return load_predictor(data, artifact.digest(data), back).quantiles(examples())[SCRATCH]
+
+    for back, weights in ((0, late), (48, late), (49, early), (96, early)):
+        np.testing.assert_array_equal(at(back), predicted(packed(weights), examples()))
+    with pytest.raises(ArtifactError, match="has seen the window 97 steps before the end"):
+        at(97)
 
 
 def test_the_prediction_of_a_window_does_not_depend_on_its_company() -> None:

@@ -76,6 +76,7 @@ def backtest_row(
         c.MEAN_WQL_LOSS: loss,
         c.ABS_TARGET: target,
         c.MASE: 1.0,
+        c.COVERAGE_50: 0.5,
         c.COVERAGE_80: 0.75,
         c.COVERAGE_90: 1.0,
         c.COVERAGE_95: 1.0,

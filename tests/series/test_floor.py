@@ -18,6 +18,23 @@ def daily(n_days: int, level: float = 100.0) -> np.ndarray:
 def test_lags_surround_the_seasons() -> None:
     assert flr.lags_for(HOURS).tolist() == [1, 2, 3, 23, 24, 25, 47, 48, 49, 167, 168, 169]
     assert flr.lags_for(()).tolist() == [1, 2, 3]
+    assert flr.distant_lags_for(HOURS).tolist() == [71, 72, 73, 95, 96, 97]
+    assert flr.distant_lags_for(()).tolist() == []
+
+
+def test_only_long_series_look_back_to_the_third_and_fourth_season() -> None:
+    rng = np.random.default_rng(5)
+    n_steps = 24 * flr.LONG_MEMORY
+    x = 100 + 10 * rng.normal(size=(2, n_steps))
+    for step in range(96, n_steps):
+        x[:, step] += 0.5 * (x[:, step - 96] - 100)
+    x[0, :-1000] = np.nan
+    floor, _ = flr.fit_floor(x, HOURS)
+    at = np.searchsorted(floor.lags, 96)
+    assert floor.weights[0, at] == 0
+    assert 0.4 < floor.weights[1, at] < 0.6
+    alone, _ = flr.fit_floor(x[:1], HOURS)
+    assert 96 not in alone.lags
 
 
 def test_a_pure_season_is_continued() -> None:

@@ -9,6 +9,7 @@ from headroom.series.methods import (
     SEASONAL_NAIVE,
     TUNED,
     ZERO_SHOT,
+    combined,
     forecast_methods,
     methods_with,
     seasonal_naive,
@@ -57,3 +58,9 @@ def test_a_network_that_adds_nothing_is_the_floor() -> None:
     assert tuple(found)[2:] == ("lstm", "lstm_zero_shot", "lstm_tuned")
     for name in set(found) - {SEASONAL_NAIVE}:
         np.testing.assert_allclose(found[name], found[LOG_AR])
+
+
+def test_one_network_that_goes_astray_moves_all_together_half_as_far_as_their_mean() -> None:
+    calm = np.array([[-1.0, 0.0, 1.0]])
+    np.testing.assert_allclose(combined([calm, calm, calm]), calm)
+    np.testing.assert_allclose(combined([calm, calm, calm + 60]), calm + 10)

@@ -48,13 +48,13 @@ def _shards_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def task(folder: Path, **settings: Any) -> loop.Task:
-    defaults = {"steps": 8, "batch_size": 16, "hidden_size": 6, "dropout": 0.0, "members": 1}
+    defaults = {"steps": 8, "batch_size": 16, "hidden_size": 6, "dropout": 0.0}
     shards = tuple(Shard(shard, 2, 2 * LENGTH, ()) for shard in range(N_SERIES // 2))
     return loop.Task(
         manifest=Manifest("unused", "digest", shards),
         folder=str(folder),
         horizons={"h": (HORIZON,)},
-        holdout=HORIZON,
+        stages=(loop.Stage(HORIZON, 1),),
         cardinalities=(2,),
         settings=Training(**{**defaults, **settings}),
         seed=5,
@@ -117,8 +117,13 @@ def test_networks_that_were_given_stay_and_every_second_one_starts_from_them(
     tmp_path: Path,
 ) -> None:
     given = loop.train(replace(task(tmp_path / "given"), cardinalities=()), Alone())
-    still = {"tuning_rate": 1e-12, "members": 2, "steps": 2}
-    begun = replace(task(tmp_path / "begun", **still), start=given.packed, kinds=(TUNED, SCRATCH))
+    still = {"tuning_rate": 1e-12, "steps": 2}
+    begun = replace(
+        task(tmp_path / "begun", **still),
+        start=given.packed,
+        kinds=(TUNED, SCRATCH),
+        stages=(loop.Stage(HORIZON, 2),),
+    )
     trained = loop.train(begun, Alone())
     assert trained.packed is not None
     members = unpack(trained.packed).members
@@ -128,6 +133,28 @@ def test_networks_that_were_given_stay_and_every_second_one_starts_from_them(
         np.testing.assert_array_equal(zero_shot[name], weight)
         categories = 3 if name == "network_c0_weight" else 1  # each starts as the unknown one
         np.testing.assert_allclose(tuned[name], np.repeat(weight, categories, axis=0), atol=1e-9)
+
+
+def test_the_networks_of_a_stage_see_nothing_of_its_holdout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = (loop.Stage(3 * HORIZON, 1), loop.Stage(HORIZON, 1))
+    calm = replace(task(tmp_path / "calm"), stages=stages)
+    before = unpack(loop.train(calm, Alone()).packed or b"").members
+
+    def broken(_: Manifest, shards: Sequence[int]) -> dict[str, list[Any]]:
+        columns = rows(shards)
+        for target in columns["target"]:
+            target[-3 * HORIZON :] *= 10
+        return columns
+
+    monkeypatch.setattr(loop, "read_shards", broken)
+    after = unpack(loop.train(replace(calm, folder=str(tmp_path / "x")), Alone()).packed or b"")
+    assert [member.holdout for member in after.members] == [3 * HORIZON, HORIZON]
+    for place, is_same in ((0, True), (1, False)):
+        name = "network_head_weight"
+        one, two = before[place].weights[name], after.members[place].weights[name]
+        assert np.array_equal(one, two) == is_same
 
 
 def test_two_ranks_end_where_one_does(tmp_path: Path) -> None:

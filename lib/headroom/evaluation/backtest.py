@@ -1,8 +1,8 @@
 """Rolling-origin backtest: every method's forecast of windows that it has not seen.
 
 The last `backtest.windows` windows of a series judge; the `selection_windows` before them choose
-the method and its spread. The network was trained on what lies before all of them; the floors are
-fitted anew at each origin.
+the method and its spread. A window is forecast by networks trained on what lies before it and all
+later windows of its sort; the floors are fitted anew at each origin.
 
 `evaluate` makes one row per series with the forecasts of all windows and the losses that a choice
 needs; `verdict` turns these rows into tables, once the means over the fleet are known.
@@ -67,11 +67,6 @@ class Design:
     selection_windows: int
     levels: tuple[float, ...]
     methods: tuple[str, ...]
-
-    @property
-    def holdout(self) -> int:
-        """Steps at the end of every series that training must not see."""
-        return self.horizon * (self.windows + self.selection_windows)
 
 
 def design_of(config: Config, model: ModelFile) -> Design:
@@ -148,7 +143,7 @@ def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> 
     quantiles = np.full(shape, np.nan)
     target = np.full((n_series, design.horizon), np.nan)
     if begin > 0 and has_history.any():
-        found = methods_of(model, past, design.horizon, design.levels)
+        found = methods_of(model, past, design.horizon, design.levels, back=end)
         for place, name in enumerate(design.methods):
             quantiles[place] = np.where(has_history[:, None, None], found[name], np.nan)
         target = panel.values[:, begin : begin + design.horizon]

@@ -202,6 +202,8 @@ def _measure_columns(
         c.MASE: metrics.mase(target, median, scale).ravel(),
         c.SMAPE: metrics.smape(target, median).ravel(),
         c.MSIS: metrics.msis(target, *band(0.95), scale, 0.05).ravel(),
+        c.CRPS: metrics.crps(target, quantiles, levels).ravel(),
+        c.COVERAGE_50: metrics.coverage(target, *band(0.50)).ravel(),
         c.COVERAGE_80: metrics.coverage(target, *band(0.80)).ravel(),
         c.COVERAGE_90: metrics.coverage(target, *band(0.90)).ravel(),
         c.COVERAGE_95: metrics.coverage(target, *band(0.95)).ravel(),

@@ -28,6 +28,7 @@ class Member:
     kind: str  # of headroom.series.methods.KINDS
     shape: Mapping[str, Any]
     weights: Weights
+    holdout: int | None = None  # steps at the end of each series kept from it; None: all of them
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ def pack(members: Sequence[Member], about: Mapping[str, Any]) -> bytes:
     header = {
         "format": FORMAT,
         "inputs": [N_PATCH, N_STEP],
-        "members": [{"kind": member.kind, "shape": dict(member.shape)} for member in members],
+        "members": [
+            {"kind": member.kind, "shape": dict(member.shape), "holdout": member.holdout}
+            for member in members
+        ],
         "gates": "i,f,c,o",  # order of the gates in MXNet's LSTM weights
         "about": dict(about),
     }
@@ -81,7 +85,7 @@ def unpack(data: bytes, expected_sha256: str | None = None) -> Model:
         place, _, parameter = name.partition("/")
         weights[int(place)][parameter] = array
     members = tuple(
-        Member(member["kind"], member["shape"], own)
+        Member(member["kind"], member["shape"], own, member.get("holdout"))
         for member, own in zip(header["members"], weights, strict=True)
     )
     return Model(members, header["about"])

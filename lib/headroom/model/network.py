@@ -74,16 +74,10 @@ class QuantileNetwork(mx.gluon.HybridBlock):
                     2 * half, flatten=False, activation="relu", in_units=hidden, prefix="plain_"
                 )
             self.drop = nn.Dropout(shape.dropout)
-            self.mix = nn.Dense(
-                hidden, flatten=False, activation="relu", in_units=width, prefix="mix_"
-            )
-            self.head = nn.Dense(
-                hidden,
-                flatten=False,
-                activation="relu",
-                in_units=hidden + 2 * half,
-                prefix="head_",
-            )
+            self.mix_weight = self.params.get("mix_weight", shape=(hidden, width))
+            self.mix_bias = self.params.get("mix_bias", shape=(hidden,), init="zeros")
+            self.head_weight = self.params.get("head_weight", shape=(hidden, hidden + 2 * half))
+            self.head_bias = self.params.get("head_bias", shape=(hidden,), init="zeros")
             self.out = nn.Dense(
                 len(LEVELS),
                 flatten=False,
@@ -95,27 +89,50 @@ class QuantileNetwork(mx.gluon.HybridBlock):
             self.start = self.params.get_constant("start", _inverse_softplus(np.diff(scores)))
             self.stairs = self.params.get_constant("stairs", _stairs())
 
-    def hybrid_forward(
-        self, F: Any, patches: Any, steps: Any, codes: Any, start: Any, stairs: Any
-    ) -> Any:
-        context = []  # each (B, 1, ·), the same for every step
+    def hybrid_forward(self, F: Any, patches: Any, steps: Any, codes: Any, **own: Any) -> Any:
+        window = []  # each (B, 1, ·), the same for every step
         if self.shape.encoder:
             states = self.encoder(patches)  # (B, P, C)
-            context.append(F.slice_axis(states, axis=1, begin=-1, end=None))  # (B, 1, C)
+            window.append(F.slice_axis(states, axis=1, begin=-1, end=None))  # (B, 1, C)
         static = 0
         for place, embedding in enumerate(self.embeddings):
             code = F.slice_axis(codes, axis=1, begin=place, end=place + 1)  # (B, 1)
             static = static + embedding(code)  # (B, 1, E)
-        wide = [steps]
-        for part in (*context, static):  # (B, 1, ·) → (B, H, ·)
-            wide.append(F.broadcast_like(part, steps, lhs_axes=(1,), rhs_axes=(1,)))
-        mixed = self.drop(self.mix(F.concat(*wide, dim=2)))  # (B, H, C)
+        window.append(static)
+        # A dense layer of [steps, window] is that of each part, summed; Concat is several times
+        # slower, and would repeat the window for every step.
+        by_step, by_window = (
+            F.slice_axis(own["mix_weight"], axis=1, begin=begin, end=end)
+            for begin, end in ((0, N_STEP), (N_STEP, None))
+        )
+        hidden = self.shape.hidden_size
+        mixed = F.relu(
+            F.broadcast_add(
+                _dense(F, steps, by_step, own["mix_bias"], hidden),  # (B, H, C)
+                _dense(F, F.concat(*window, dim=2), by_window, None, hidden),  # (B, 1, C)
+            )
+        )
+        mixed = self.drop(mixed)  # (B, H, C)
         around = self.horizon(mixed) if self.shape.decoder else self.plain(mixed)  # (B, H, C)
-        raw = self.out(self.drop(self.head(F.concat(mixed, around, dim=2))))  # (B, H, L)
+        here, beside = (
+            F.slice_axis(own["head_weight"], axis=1, begin=begin, end=end)
+            for begin, end in ((0, hidden), (hidden, None))
+        )
+        head = F.relu(
+            _dense(F, mixed, here, own["head_bias"], hidden)
+            + _dense(F, around, beside, None, hidden)
+        )
+        raw = self.out(self.drop(head))  # (B, H, L)
         median = F.slice_axis(raw, axis=2, begin=0, end=1)  # (B, H, 1)
         rises = F.slice_axis(raw, axis=2, begin=1, end=None)  # (B, H, L-1)
-        rises = F.Activation(F.broadcast_add(rises, start), act_type="softrelu")
-        return F.broadcast_add(F.dot(rises, stairs), median)  # (B, H, L)
+        rises = F.Activation(F.broadcast_add(rises, own["start"]), act_type="softrelu")
+        return F.broadcast_add(F.dot(rises, own["stairs"]), median)  # (B, H, L)
+
+
+def _dense(F: Any, inputs: Any, weight: Any, bias: Any, width: int) -> Any:
+    """(B, ·, inputs) → (B, ·, width)"""
+    given = (inputs, weight) if bias is None else (inputs, weight, bias)
+    return F.FullyConnected(*given, num_hidden=width, flatten=False, no_bias=bias is None)
 
 
 def build_network(shape: Shape, seed: int, context: Any = None) -> QuantileNetwork:

@@ -1,11 +1,13 @@
 """Quantiles from a trained ensemble."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.model.artifact import Model, unpack
+from headroom.errors import ArtifactError
+from headroom.model.artifact import Member, Model, unpack
 from headroom.model.mx import mx
 from headroom.model.network import QuantileNetwork, Shape, build_network, set_weights
 from headroom.series.examples import Examples
@@ -16,11 +18,15 @@ BATCH = 256  # windows at a time: bounds memory, whatever the fleet
 
 
 class Predictor:
-    """An ensemble ready to predict."""
+    """The members of an ensemble that may forecast one window, ready to predict.
 
-    def __init__(self, model: Model) -> None:
+    The window begins `back` steps before the end of the series. Of each kind those predict that saw
+    most, of those that saw nothing of it. Raises ArtifactError where all of a kind did.
+    """
+
+    def __init__(self, model: Model, back: int = 0) -> None:
         self.networks: dict[str, list[QuantileNetwork]] = {}
-        for member in model.members:
+        for member in _unbiased(model.members, back):
             network = build_network(Shape.of(member.shape), seed=0)
             set_weights(network, member.weights)
             network.hybridize()
@@ -33,6 +39,20 @@ class Predictor:
             kind: np.mean([_quantiles(network, examples) for network in networks], axis=0)
             for kind, networks in self.networks.items()
         }
+
+
+def _unbiased(members: Sequence[Member], back: int) -> list[Member]:
+    unseen = [member for member in members if member.holdout is None or member.holdout >= back]
+    if {member.kind for member in unseen} < {member.kind for member in members}:
+        raise ArtifactError(
+            f"the model has seen the window {back} steps before the end; run `train` with the same "
+            "backtest.windows and backtest.selection_windows first"
+        )
+    nearest: dict[str, int] = {}
+    for member in unseen:
+        holdout = member.holdout or 0
+        nearest[member.kind] = min(holdout, nearest.get(member.kind, holdout))
+    return [member for member in unseen if (member.holdout or 0) == nearest[member.kind]]
 
 
 def _quantiles(network: QuantileNetwork, examples: Examples) -> Floats:
@@ -58,6 +78,6 @@ def known_codes(codes: NDArray[np.int64], cardinalities: tuple[int, ...]) -> NDA
 
 
 @lru_cache(maxsize=4)
-def load_predictor(data: bytes, sha256: str) -> Predictor:
+def load_predictor(data: bytes, sha256: str, back: int = 0) -> Predictor:
     """The predictor of packed weights, built once per Python process."""
-    return Predictor(unpack(data, sha256))
+    return Predictor(unpack(data, sha256), back)

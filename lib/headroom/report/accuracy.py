@@ -25,7 +25,7 @@ WHOLE = ""  # the dimension that holds the whole fleet as its one value
 DIMENSIONS = 8
 SLICES = 8  # values of a dimension
 SMALLEST_RATIO = 1e-3  # a perfect forecast may not turn the geometric mean into zero
-MEASURES = (c.MASE, c.COVERAGE_80, c.COVERAGE_90, c.COVERAGE_95)
+MEASURES = (c.MASE, c.COVERAGE_50, c.COVERAGE_80, c.COVERAGE_90, c.COVERAGE_95)
 
 _N, _RATIO, _LOSS, _NAIVE_LOSS = "n_series", "ratio", "loss", "naive_loss"
 _PAIRED, _DIMENSION, _VALUE, _RANK = "paired_loss", "dimension", "value", "rank"

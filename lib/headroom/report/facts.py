@@ -55,6 +55,7 @@ class Score:
     loss: float | None
     ratio: float | None
     mase: float | None
+    coverage_50: float | None
     coverage_80: float | None
     coverage_90: float | None
     coverage_95: float | None

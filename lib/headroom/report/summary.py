@@ -131,7 +131,7 @@ def _accuracy(facts: Facts) -> Iterator[str]:
 def _table(scores: Sequence[Score], n_windows: int) -> str:
     head = (
         f"  {'over ' + plural(n_windows, 'window'):<18}{'quantile loss':>14}{'MASE':>8}"
-        f"{'in 80 %':>10}{'in 90 %':>10}{'in 95 %':>10}"
+        f"{'in 50 %':>9}{'in 80 %':>9}{'in 90 %':>9}{'in 95 %':>9}"
     )
     return "\n".join([head, *[_table_row(score) for score in scores]])
 
@@ -139,8 +139,8 @@ def _table(scores: Sequence[Score], n_windows: int) -> str:
 def _table_row(score: Score) -> str:
     loss = "–" if score.loss is None else f"{score.loss:.4f}"
     mase = "–" if score.mase is None else f"{score.mase:.3f}"
-    bands = (score.coverage_80, score.coverage_90, score.coverage_95)
-    shares = "".join(f"{percent(share):>10}" for share in bands)
+    bands = (score.coverage_50, score.coverage_80, score.coverage_90, score.coverage_95)
+    shares = "".join(f"{percent(share):>9}" for share in bands)
     return f"  {words(score.model):<18}{loss:>14}{mase:>8}{shares}"
 
 

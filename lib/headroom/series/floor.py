@@ -8,7 +8,7 @@ missing, or lies further than `CLEAN_AT` standard deviations from the one-step p
 replaced by the prediction or by that bound, so that one bad point cannot blow a forecast up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CLEAN_AT = 5.0  # one-step standard deviations
+LONG_MEMORY = 200  # first seasons
 RIDGE = 1e-6  # on standardised values: only against singular systems
 MARGIN = 1.0  # forecasts stay within the observed range ± this many standard deviations
 
@@ -74,10 +75,19 @@ class Floor:
 
 def lags_for(seasons: Sequence[int]) -> Ints:
     """1-3, and each season with its neighbours; the first season twice."""
-    lags = {1, 2, 3}
-    for position, season in enumerate(seasons):
-        for multiple in (1, 2) if position == 0 else (1,):
-            lags |= {multiple * season + shift for shift in (-1, 0, 1)}
+    centers = (2, *seasons, *(2 * season for season in seasons[:1]))
+    return _with_neighbours(centers)
+
+
+def distant_lags_for(seasons: Sequence[int]) -> Ints:
+    """The third and fourth repetition of the first season with their neighbours: what series that
+    span LONG_MEMORY such seasons gain by, and shorter ones pay for with noise."""
+    distant = _with_neighbours([repeat * season for season in seasons[:1] for repeat in (3, 4)])
+    return np.setdiff1d(distant, lags_for(seasons))
+
+
+def _with_neighbours(centers: Iterable[int]) -> Ints:
+    lags = {center + shift for center in centers for shift in (-1, 0, 1)}
     return np.array(sorted(lag for lag in lags if lag > 0), dtype=np.int64)
 
 
@@ -103,9 +113,8 @@ def fit_floor(x: Floats, seasons: Sequence[int]) -> tuple[Floor, Floats]:
     """
     scale = fit_scale(x)
     z = scale.forward(x)
-    lags = lags_for(seasons)
     first = _first_observed(z)
-    usable = lags[None, :] <= (z.shape[1] - first)[:, None] // 2
+    lags, usable = _usable_lags(seasons, z.shape[1] - first)
     filled = _fill(z, seasons[0] if seasons else 1)
     weights, sigma = _least_squares(filled, ~np.isnan(z), lags, usable, first)
     floor = _with_limits(scale, lags, weights, sigma, z)
@@ -168,6 +177,17 @@ def spread(floor: Floor, horizon: int) -> Floats:
         psi[:, step] = (psi[:, step - floor.lags] * floor.weights[:, :-1]).sum(axis=1)
     growth = np.sqrt(np.cumsum(np.clip(psi[:, reach:], -10, 10) ** 2, axis=1))
     return floor.sigma[:, None] * np.minimum(growth, 1.5 / np.maximum(floor.sigma, 1e-9)[:, None])
+
+
+def _usable_lags(seasons: Sequence[int], spans: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """The lags that some series can use, and which of them each can (series, lag)."""
+    near, distant = lags_for(seasons), distant_lags_for(seasons)
+    lags = np.union1d(near, distant)
+    longest = LONG_MEMORY * max(seasons[:1], default=0)
+    needed = np.where(np.isin(lags, near), 2 * lags, longest)
+    usable = needed[None, :] <= spans[:, None]
+    kept = np.isin(lags, near) | usable.any(axis=0)
+    return lags[kept], usable[:, kept]
 
 
 def _least_squares(

@@ -17,7 +17,7 @@ from headroom.model.artifact import digest, pack, unpack
 from headroom.series.methods import SCRATCH, TUNED
 from headroom.storage import read_bytes
 from headroom.training.launch import run_with_restarts
-from headroom.training.loop import Task, Trained, train
+from headroom.training.loop import Stage, Task, Trained, train
 from headroom.training.shards import Manifest, export_shards
 
 SHARDS = 16  # more than ranks, so that ranks get even loads; at most this many ranks have work
@@ -45,18 +45,24 @@ def starting_weights(config: Config) -> bytes | None:
 def task_of(
     series: DataFrame, manifest: Manifest, config: Config, version: str, start: bytes | None
 ) -> Task:
-    """What the ranks are to do."""
-    windows = config.backtest.windows + config.backtest.selection_windows
+    """What the ranks are to do: a network of each kind that stands in for the others where the
+    choice is made, then the others, which learn from the windows of the choice as well."""
+    kinds = (TUNED, SCRATCH) if start else (SCRATCH,)
+    horizon, judged = config.forecast.prediction_length, config.backtest.windows
+    chosen_on = judged + config.backtest.selection_windows
     return Task(
         manifest=manifest,
         folder=f"{config.artifacts_path}/checkpoints/{version}",
-        horizons={config.series.freq: (config.forecast.prediction_length,)},
-        holdout=windows * config.forecast.prediction_length,
+        horizons={config.series.freq: (horizon,)},
+        stages=(
+            Stage(chosen_on * horizon, len(kinds)),
+            Stage(judged * horizon, config.training.members),
+        ),
         cardinalities=_cardinalities(series),
         settings=config.training,
         seed=config.seed,
         start=start,
-        kinds=(TUNED, SCRATCH) if start else (SCRATCH,),
+        kinds=kinds,
     )
 
 
@@ -68,7 +74,7 @@ def synthetic_task(manifest: Manifest, config: Config) -> Task:
         manifest=manifest,
         folder=f"{config.artifacts_path}/checkpoints/{version}",
         horizons={fleet.freq: fleet.horizons for fleet in config.pretrain.fleets},
-        holdout=0,
+        stages=(Stage(0, config.training.members),),
         cardinalities=(),
         settings=config.training,
         seed=config.seed,

@@ -38,18 +38,30 @@ CLIP = 1.0  # norm of the gradient over the whole batch
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Some members, and what training keeps from them."""
+
+    holdout: int  # steps at the end of every series
+    members: int
+
+
+@dataclass(frozen=True)
 class Task:
     """What to train on and how; the same on every rank."""
 
     manifest: Manifest
     folder: str  # checkpoints of this run
     horizons: Mapping[str, tuple[int, ...]]  # by frequency
-    holdout: int  # steps at the end of every series that training never sees
+    stages: tuple[Stage, ...]
     cardinalities: tuple[int, ...]
     settings: Settings
     seed: int
     start: bytes | None = None  # packed networks that some members start from, in turn
-    kinds: tuple[str, ...] = (SCRATCH,)  # of the members, in turn
+    kinds: tuple[str, ...] = (SCRATCH,)  # of the members of a stage, in turn
+
+    @property
+    def n_members(self) -> int:
+        return sum(stage.members for stage in self.stages)
 
 
 @dataclass(frozen=True)
@@ -61,22 +73,24 @@ class Trained:
 
 
 def train(task: Task, comm: Communicator) -> Trained:
-    """The ensemble: the networks to start from, as they are, and `settings.members` that learn from
-    the fleet. Raises TrainingError where the loss is not finite or the ranks end with different
-    weights."""
+    """The ensemble: the networks to start from, as they are, and those of each stage, which learn
+    from the fleet. Raises TrainingError where the loss is not finite or the ranks end with
+    different weights."""
     device = choose_device(task.settings.device, comm)
-    windows = _windows(task, comm)
-    comm.beat()
     begin = unpack(task.start).members if task.start is not None else ()
-    members = [replace(member, kind=ZERO_SHOT) for member in begin]
+    members = [replace(member, kind=ZERO_SHOT, holdout=None) for member in begin]
     log: list[Mapping[str, Any]] = []
-    for number in range(task.settings.members):
-        turn, place = divmod(number, len(task.kinds))
-        start = begin[turn % len(begin)] if task.kinds[place] == TUNED else None
-        shape = _shape(task, turn, start)
-        fitting = Fitting(task, comm, windows, number, shape, start, device)
-        members.append(fitting.run())
-        log += fitting.log
+    for stage in task.stages:
+        windows = _windows(task, stage.holdout, comm)
+        comm.beat()
+        done = len(members) - len(begin)
+        for place in range(stage.members):
+            turn, kind = divmod(place, len(task.kinds))
+            start = begin[turn % len(begin)] if task.kinds[kind] == TUNED else None
+            shape = _shape(task, turn, start)
+            fitting = Fitting(task, comm, windows, done + place, shape, start, device)
+            members.append(replace(fitting.run(), holdout=stage.holdout))
+            log += fitting.log
     digests = comm.gather([digest(pack([member], {})) for member in members])
     if any(other != digests[0] for other in digests):
         raise TrainingError("the ranks ended with different weights; report this with the log")
@@ -194,9 +208,9 @@ class Fitting:
         if self.comm.rank == 0:
             self._keep(step)
             rate = sum(share[1] for share in shares) / max(seconds, 1e-9)
-            left = (settings.steps * (settings.members - self.number) - step) * seconds / n_steps
+            left = (settings.steps * (self.task.n_members - self.number) - step) * seconds / n_steps
             print(
-                f"network {self.number + 1}/{settings.members} step {step}/{settings.steps} "
+                f"network {self.number + 1}/{self.task.n_members} step {step}/{settings.steps} "
                 f"loss {whole:.4f}, {rate:,.0f} windows/s, {left:.0f} s left",
                 flush=True,
             )
@@ -244,8 +258,8 @@ def _shape(task: Task, turn: int, start: Member | None) -> Shape:
     return Shape(settings.hidden_size, *fleet, *design)
 
 
-def _windows(task: Task, comm: Communicator) -> Fleets:
-    """The windows of this rank's series without their held-out end, a fleet per frequency.
+def _windows(task: Task, holdout: int, comm: Communicator) -> Fleets:
+    """The windows of this rank's series without their last `holdout` steps, a fleet per frequency.
 
     A series' position in its fleet does not depend on the number of ranks. Raises TrainingError
     where no rank has a series.
@@ -260,7 +274,7 @@ def _windows(task: Task, comm: Communicator) -> Fleets:
     for freq in sorted(set(rows["freq"])):
         chosen = np.flatnonzero(np.array(rows["freq"]) == freq)
         picked = {name: [values[i] for i in chosen] for name, values in rows.items()}
-        panels[freq], places[freq] = panel_of(picked).until(task.holdout), positions[chosen]
+        panels[freq], places[freq] = panel_of(picked).until(holdout), positions[chosen]
     own = {
         freq: list(zip(places[freq].tolist(), panel.lengths.tolist(), strict=True))
         for freq, panel in panels.items()

@@ -1,0 +1,237 @@
+"""How the networks do where it is hard: on fleets of a dozen series, on series that were kept from
+training, and in live events with and without the calendar.
+
+    conf/environment.sh python bench/fleets.py small DATA.parquet HORIZON [--draws 20] [--size 12]
+    conf/environment.sh python bench/fleets.py withheld DATA.parquet HORIZON [--draws 5]
+    conf/environment.sh python bench/fleets.py calendar [--draws 3]
+
+DATA has the columns item_id, timestamp, target. `small` draws fleets from it and holds what was
+served against the log AR, on the last window. `withheld` trains without a tenth of the items and
+compares their loss, relative to the seasonal naive's, with that of the others. `calendar` simulates
+fleets and trains twice, with the events and without, and compares the loss in their steps.
+"""
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from bench.local import local_session
+from headroom import columns as c
+from headroom.cli import Job
+from headroom.config import Config, build_config
+from headroom.evaluation.backtest import design_of, evaluate
+from headroom.evaluation.measures import SERVED
+from headroom.evaluation.verdict import build_backtest_forecasts, build_backtests, fleet_record
+from headroom.features.flags import without_flagged
+from headroom.model.artifact import digest
+from headroom.schemas import SERIES
+from headroom.scoring import OK, ModelFile
+from headroom.series.methods import LOG_AR, LSTM, SEASONAL_NAIVE
+from headroom.tables import Tables
+from headroom.training.ensemble import export, starting_weights, task_of, train_ensemble
+from jobs import features, ingest, simulate
+
+SHARE_WITHHELD = 0.1
+EVENTS = ("live_event", "launch")
+NAIVE2 = (18.383, 2.395)  # sMAPE and MASE of Naive2 on M4 hourly: the weights of OWA
+
+
+def main() -> None:
+    options = parse()
+    spark = local_session()
+    spark.sparkContext.setLogLevel("ERROR")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = []
+        for row in options.question(spark, options, folder):
+            rows.append(row)
+            print("  ".join(f"{k} {_text(v)}" for k, v in row.items()), flush=True)
+    print(table(rows))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    questions = parser.add_subparsers(required=True)
+    for question, draws in ((small, 20), (withheld, 5), (calendar, 3)):
+        one = questions.add_parser(question.__name__, help=question.__doc__)
+        one.set_defaults(question=question)
+        one.add_argument("--draws", type=int, default=draws)
+        one.add_argument("--seed", type=int, default=7)
+        if question is not calendar:
+            one.add_argument("data")
+            one.add_argument("horizon", type=int)
+            one.add_argument("--freq", default="h")
+        if question is small:
+            one.add_argument("--size", type=int, default=12)
+    return parser.parse_args()
+
+
+def small(
+    spark: SparkSession, options: argparse.Namespace, folder: str
+) -> Iterator[dict[str, Any]]:
+    """OWA of small fleets: served, the networks alone, and the floor."""
+    config = data_config(options, folder, windows=1)
+    series = made_series(spark, config, ingest.run, features.run)
+    items = sorted(row[0] for row in series.select(c.ITEM_ID).collect())  # of one benchmark's data
+    for draw in range(options.draws):
+        chosen = np.random.default_rng([options.seed, draw]).choice(items, options.size, False)
+        fleet = series.where(F.col(c.ITEM_ID).isin(chosen.tolist()))
+        measured = judged(fleet, fleet, config, f"small-{draw}")[0]
+        found = {
+            name: float(
+                np.mean([part[c.SMAPE].mean() / NAIVE2[0], part[c.MASE].mean() / NAIVE2[1]])
+            )
+            for name, part in by_method(measured)
+        }
+        gain = 1 - found[SERVED] / found[LOG_AR]
+        yield {"draw": draw, **{m: found[m] for m in (LOG_AR, LSTM, SERVED)}, "gain": gain}
+
+
+def withheld(
+    spark: SparkSession, options: argparse.Namespace, folder: str
+) -> Iterator[dict[str, Any]]:
+    """Loss of items that training never saw, relative to the others'."""
+    config = data_config(options, folder, windows=4)
+    series = made_series(spark, config, ingest.run, features.run)
+    for draw in range(options.draws):
+        place = F.pmod(F.xxhash64(F.lit(options.seed), F.lit(draw), c.ITEM_ID), F.lit(1000))
+        drawn = series.withColumn("kept", place >= 1000 * SHARE_WITHHELD)
+        kept = {row[0] for row in drawn.where("kept").select(c.ITEM_ID).collect()}
+        measured = judged(drawn.where("kept"), series, config, f"withheld-{draw}")[0]
+        found: dict[str, Any] = {"draw": draw, "withheld": series.count() - len(kept)}
+        for name in (LSTM, SERVED):
+            relative = relative_losses(measured, name)
+            mine = relative.index.isin(kept)
+            losses = [float(np.exp(relative[part].mean())) for part in (~mine, mine)]
+            found |= {f"{name}, withheld": losses[0], f"{name}, others": losses[1]}
+            found[f"{name}, ratio"] = losses[0] / losses[1]
+        yield found
+
+
+def calendar(
+    spark: SparkSession, options: argparse.Namespace, folder: str
+) -> Iterator[dict[str, Any]]:
+    """Loss in the steps of announced events, with and without the calendar."""
+    for draw in range(options.draws):
+        seed = options.seed + draw
+        config = build_config({"warehouse": f"{folder}/{seed}", "seed": seed})
+        series = made_series(spark, config, simulate.run, ingest.run, features.run)
+        nothing = F.lit(None).cast(series.schema[c.SERIES_EVENTS].dataType)
+        unaware = series.withColumn(c.SERIES_EVENTS, nothing)
+        inside = event_steps(series)
+        found: dict[str, Any] = {"draw": draw, "steps": len(inside)}
+        for name, known in (("with", series), ("without", unaware)):
+            steps = dict(by_method(judged(known, known, config, f"calendar-{name}-{seed}")[1]))
+            for model in (LSTM, SERVED):
+                losses = steps[model].merge(inside, on=[c.ITEM_ID, c.TIMESTAMP])
+                by_item = losses.groupby(c.ITEM_ID)[["loss", "size"]].sum()
+                found[f"{model} {name}"] = float((by_item["loss"] / by_item["size"]).mean())
+        for model in (LSTM, SERVED):
+            found[f"{model}, cut"] = 1 - found[f"{model} with"] / found[f"{model} without"]
+        yield found
+
+
+def data_config(options: argparse.Namespace, folder: str, windows: int) -> Config:
+    return build_config(
+        {
+            "warehouse": f"{folder}/warehouse",
+            "seed": options.seed,
+            "source": {"format": "parquet", "path": options.data},
+            "series": {"freq": options.freq},
+            "forecast": {"prediction_length": options.horizon},
+            "backtest": {"windows": windows},
+        }
+    )
+
+
+def made_series(spark: SparkSession, config: Config, *bodies: Any) -> DataFrame:
+    """The `ok` rows of `series`, after these jobs."""
+    for body in bodies:
+        body(Job(body.__module__, config, Tables(spark, config.warehouse)))
+    series = Tables(spark, config.warehouse).read(SERIES)
+    return series.where(F.col(c.STATUS) == OK)
+
+
+def judged(
+    learnt: DataFrame, series: DataFrame, config: Config, name: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """BACKTESTS of `series` by networks that learnt from `learnt`, and every step's loss."""
+    start = starting_weights(config)
+    manifest = export(without_flagged(learnt), config, f"shards-{name}")
+    task = task_of(learnt, manifest, config, name, start)
+    packed, _ = train_ensemble(learnt.sparkSession, task)
+    model = ModelFile(name, packed, digest(packed))
+    design = design_of(config, model)
+    evaluations = evaluate(series, model, design, config.spark.series_per_task).persist()
+    fleet = fleet_record(evaluations, design)
+    measured = build_backtests(evaluations, fleet, name, design).toPandas()
+    steps = build_backtest_forecasts(evaluations, fleet, design).select(
+        c.ITEM_ID, c.TIMESTAMP, c.MODEL, c.IS_SELECTED, _loss().alias("loss"),
+        F.abs(c.TARGET).alias("size"),
+    ).toPandas()  # fmt: skip
+    evaluations.unpersist()
+    return measured, steps
+
+
+def _loss() -> Any:
+    """Twice the mean pinball loss of a step."""
+    error = f"({c.TARGET} - q.{c.QUANTILES})"
+    pinball = f"greatest(q.{c.QUANTILE_LEVELS} * {error}, (q.{c.QUANTILE_LEVELS} - 1) * {error})"
+    zipped = f"arrays_zip({c.QUANTILES}, {c.QUANTILE_LEVELS})"
+    return F.expr(
+        f"aggregate(transform({zipped}, q -> {pinball}), 0D, (a, x) -> a + x) * 2 "
+        f"/ size({c.QUANTILES})"
+    )
+
+
+def by_method(measured: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    yield from measured.groupby(c.MODEL)
+    yield SERVED, measured[measured[c.IS_SELECTED]]
+
+
+def relative_losses(measured: pd.DataFrame, name: str) -> pd.Series:
+    """By item the logarithm of its loss relative to the seasonal naive's."""
+    losses = {m: part.groupby(c.ITEM_ID)[c.MEAN_WQL_LOSS].sum() for m, part in by_method(measured)}
+    ratio = losses[name] / losses[SEASONAL_NAIVE]
+    return np.log(ratio[(ratio > 0) & np.isfinite(ratio)])
+
+
+def event_steps(series: DataFrame) -> pd.DataFrame:
+    """Item and time of every step inside an announced event."""
+    steps = series.select(
+        c.ITEM_ID, c.START, F.explode(c.SERIES_EVENTS).alias("event")
+    ).where(F.col("event.kind").isin(*EVENTS))  # fmt: skip
+    at = F.explode(F.sequence("event.first_step", "event.last_step"))
+    rows = steps.select(c.ITEM_ID, c.START, at.alias("step")).distinct().toPandas()
+    hours = pd.to_timedelta(rows["step"], unit="h")
+    return pd.DataFrame({c.ITEM_ID: rows[c.ITEM_ID], c.TIMESTAMP: rows[c.START] + hours})
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: median and range over the draws of every figure."""
+    lines = ["| | median | range |", "|---|---|---|"]
+    for name in list(rows[0])[1:]:
+        values = [row[name] for row in rows]
+        lines.append(
+            f"| {name} | {_text(statistics.median(values))} | "
+            f"{_text(min(values))} – {_text(max(values))} |"
+        )
+    if "gain" in rows[0]:
+        lines.append(
+            f"| ahead of the floor | {sum(r['gain'] > 0 for r in rows)} of {len(rows)} | |"
+        )
+    return "\n".join(lines)
+
+
+def _text(value: float) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
