@@ -6,10 +6,12 @@ DATA has the columns item_id, timestamp, target. Runs `pipeline --until backtest
 a warehouse of its own and prints a table, median and range over the seeds: mean weighted quantile
 loss at the levels 0.1 to 0.9 (wQL), mean of MASE and MSIS over series and windows, coverage of the
 central intervals; and OWA, where `--naive2 SMAPE MASE` gives what Naive2 has on that data (for the
-48 hours of M4: 18.383 2.395).
+48 hours of M4: 18.383 2.395). With `--peers` DeepAR (GluonTS), Theta and ETS (statsmodels) forecast
+the same windows of the first seed, in an environment of their own (.venv-peers, made once).
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -19,14 +21,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from bench.local import local_session
-from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS
+from headroom import columns as c
+from headroom.freq import parse_freq
+from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, SERIES
+from headroom.scoring import OK
 from headroom.series.metrics import coverage, owa, quantile_loss
 from headroom.series.quantiles import at_levels
 from headroom.tables import Tables
 
 ROOT = Path(__file__).parent.parent
+PEERS = ROOT / ".venv-peers"
 LEVELS = tuple(level / 10 for level in range(1, 10))
 SERVED = "served"
 
@@ -36,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         warehouses = [run(options, seed, f"{folder}/{seed}") for seed in options.seeds]
         spark = local_session()
-        measured = [measure(spark, warehouse, options.naive2) for warehouse in warehouses]
+        measured = [measure(spark, warehouse, options) for warehouse in warehouses]
     print(table(measured, options.data.stem))
 
 
@@ -48,6 +55,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--freq", default="h")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7])
     parser.add_argument("--naive2", type=float, nargs=2, metavar=("SMAPE", "MASE"))
+    parser.add_argument("--peers", action="store_true", help="DeepAR, Theta and ETS beside it")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value")
     return parser.parse_args()
 
@@ -72,19 +80,44 @@ def run(options: argparse.Namespace, seed: int, warehouse: str) -> str:
     return warehouse
 
 
-def measure(spark: SparkSession, warehouse: str, naive2: list[float] | None) -> pd.DataFrame:
+def measure(spark: SparkSession, warehouse: str, options: argparse.Namespace) -> pd.DataFrame:
     """The measures by model and of what was served."""
     tables = Tables(spark, warehouse)
     steps = _with_served(tables.read(BACKTEST_FORECASTS).toPandas())
-    windows = _with_served(tables.read(BACKTESTS).toPandas()).groupby("model")
+    windows = _with_served(tables.read(BACKTESTS).toPandas())
+    if options.peers and warehouse.endswith(f"/{options.seeds[0]}"):
+        folder = run_peers(tables, options)
+        steps = pd.concat([steps, pd.read_parquet(folder / "steps.parquet")])
+        windows = pd.concat([windows, pd.read_parquet(folder / "windows.parquet")])
     found = {name: _measures(part) for name, part in steps.groupby("model")}
-    means = windows[["mase", "smape", "msis"]].mean()
+    means = windows.groupby("model")[["mase", "smape", "msis"]].mean()
     measured = pd.DataFrame(found).T
     measured.insert(1, "MASE", means["mase"])
     measured.insert(2, "MSIS", means["msis"])
-    if naive2:
-        measured.insert(1, "OWA", owa(means["smape"], means["mase"], *naive2))
+    if options.naive2:
+        measured.insert(1, "OWA", owa(means["smape"], means["mase"], *options.naive2))
     return measured
+
+
+def run_peers(tables: Tables, options: argparse.Namespace) -> Path:
+    """Where the peers' forecasts of the `ok` series lie."""
+    folder = Path(tables.warehouse) / "_peers"
+    folder.mkdir()
+    ok = tables.read(SERIES).where(F.col(c.STATUS) == OK).select(c.ITEM_ID, c.START, c.TARGET)
+    ok.toPandas().to_parquet(folder / "series.parquet")
+    python = PEERS / "bin/python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
+        locked = ROOT / "bench/requirements-peers.txt"
+        subprocess.run([python, "-m", "pip", "install", "-q", "-r", locked], check=True)
+    season = (*parse_freq(options.freq).seasons, 1)[0]
+    command = [
+        str(python), str(ROOT / "bench/peers.py"), f"{folder}/series.parquet", str(folder),
+        f"--horizon={options.horizon}", f"--windows={options.windows}", f"--freq={options.freq}",
+        f"--season={season}",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": ""})
+    return folder
 
 
 def _with_served(rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,8 +144,9 @@ def table(measured: list[pd.DataFrame], name: str) -> str:
         "|---" * (len(columns) + 2) + "|",
     ]
     for model in measured[0].index:
-        medians = [statistics.median(m.loc[model, column] for m in measured) for column in columns]
-        losses = [m.loc[model, "wQL"] for m in measured]
+        runs = [m.loc[model] for m in measured if model in m.index]
+        medians = [statistics.median(run[column] for run in runs) for column in columns]
+        losses = [run["wQL"] for run in runs]
         spread = f"{min(losses):.4f} – {max(losses):.4f}" if len(losses) > 1 else "one run"
         lines.append(f"| {model} | {' | '.join(f'{m:.4f}' for m in medians)} | {spread} |")
     return "\n".join(lines)
