@@ -8,7 +8,7 @@ training, and in live events with and without the calendar.
 DATA has the columns item_id, timestamp, target. `small` draws fleets from it and holds what was
 served against the log AR, on the last window. `withheld` trains without a tenth of the items and
 compares their loss, relative to the seasonal naive's, with that of the others. `calendar` simulates
-fleets and trains twice, with the events and without, and compares the loss in their steps.
+fleets and trains twice, with the calendar and without, and compares the loss in live events.
 """
 
 import argparse
@@ -39,7 +39,6 @@ from headroom.training.ensemble import export, starting_weights, task_of, train_
 from jobs import features, ingest, simulate
 
 SHARE_WITHHELD = 0.1
-EVENTS = ("live_event", "launch")
 NAIVE2 = (18.383, 2.395)  # sMAPE and MASE of Naive2 on M4 hourly: the weights of OWA
 
 
@@ -117,24 +116,24 @@ def withheld(
 def calendar(
     spark: SparkSession, options: argparse.Namespace, folder: str
 ) -> Iterator[dict[str, Any]]:
-    """Loss in the steps of announced events, with and without the calendar."""
+    """Loss of what was served in the steps of live events, by metric, with and without them."""
     for draw in range(options.draws):
         seed = options.seed + draw
         config = build_config({"warehouse": f"{folder}/{seed}", "seed": seed})
         series = made_series(spark, config, simulate.run, ingest.run, features.run)
         nothing = F.lit(None).cast(series.schema[c.SERIES_EVENTS].dataType)
-        unaware = series.withColumn(c.SERIES_EVENTS, nothing)
-        inside = event_steps(series)
-        found: dict[str, Any] = {"draw": draw, "steps": len(inside)}
-        for name, known in (("with", series), ("without", unaware)):
-            steps = dict(by_method(judged(known, known, config, f"calendar-{name}-{seed}")[1]))
-            for model in (LSTM, SERVED):
-                losses = steps[model].merge(inside, on=[c.ITEM_ID, c.TIMESTAMP])
-                by_item = losses.groupby(c.ITEM_ID)[["loss", "size"]].sum()
-                found[f"{model} {name}"] = float((by_item["loss"] / by_item["size"]).mean())
-        for model in (LSTM, SERVED):
-            found[f"{model}, cut"] = 1 - found[f"{model} with"] / found[f"{model} without"]
-        yield found
+        inside = live_steps(series)
+        losses = {}
+        for name, known in (
+            ("with", series),
+            ("without", series.withColumn(c.SERIES_EVENTS, nothing)),
+        ):
+            steps = judged(known, known, config, f"calendar-{name}-{seed}")[1]
+            served = steps[steps[c.IS_SELECTED]].merge(inside, on=[c.ITEM_ID, c.TIMESTAMP])
+            sums = served.groupby(c.METRIC)[["loss", "size"]].sum()
+            losses[name] = sums["loss"] / sums["size"]
+        cuts = 1 - losses["with"] / losses["without"]
+        yield {"draw": draw, "steps": len(served), **{f"{m}, cut": v for m, v in cuts.items()}}
 
 
 def data_config(options: argparse.Namespace, folder: str, windows: int) -> Config:
@@ -202,15 +201,14 @@ def relative_losses(measured: pd.DataFrame, name: str) -> pd.Series:
     return np.log(ratio[(ratio > 0) & np.isfinite(ratio)])
 
 
-def event_steps(series: DataFrame) -> pd.DataFrame:
-    """Item and time of every step inside an announced event."""
-    steps = series.select(
-        c.ITEM_ID, c.START, F.explode(c.SERIES_EVENTS).alias("event")
-    ).where(F.col("event.kind").isin(*EVENTS))  # fmt: skip
-    at = F.explode(F.sequence("event.first_step", "event.last_step"))
-    rows = steps.select(c.ITEM_ID, c.START, at.alias("step")).distinct().toPandas()
-    hours = pd.to_timedelta(rows["step"], unit="h")
-    return pd.DataFrame({c.ITEM_ID: rows[c.ITEM_ID], c.TIMESTAMP: rows[c.START] + hours})
+def live_steps(series: DataFrame) -> pd.DataFrame:
+    """Item, metric and time of every step inside a live event."""
+    events = series.select(c.ITEM_ID, c.METRIC, c.START, F.inline(c.SERIES_EVENTS))
+    at = F.explode(F.sequence("first_step", "last_step")).alias("step")
+    rows = events.where(f"{c.KIND} = 'live_event'").select(c.ITEM_ID, c.METRIC, c.START, at)
+    found = rows.distinct().toPandas()
+    found[c.TIMESTAMP] = found.pop(c.START) + pd.to_timedelta(found.pop("step"), unit="h")
+    return found
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -74,7 +74,7 @@ def test_an_event_is_seen_once_it_is_known() -> None:
 
 def test_an_event_of_yesterday_marks_the_same_hours_today() -> None:
     event = {
-        "kind": "live_event",
+        "kind": "launch",
         "first_step": ORIGIN - 21,
         "last_step": ORIGIN - 20,
         "expected_lift": 0.4,

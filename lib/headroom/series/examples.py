@@ -11,6 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headroom.series import floor as flr
+from headroom.series.answers import (
+    Answers,
+    coming_lifts,
+    effect,
+    fit_answers,
+    is_answered,
+    past_lifts,
+)
 from headroom.series.panel import EVENT_KINDS, Panel
 
 Floats = NDArray[np.float64]
@@ -33,7 +41,9 @@ class Fitted:
     panel: Panel
     floor: flr.Floor
     z: Floats  # (series, step) standardised, NaN where not observed
+    usual: Floats  # (series, step) the same without what live events added
     cleaned: Floats  # (series, step)
+    answers: Answers  # to live events
     spreads: Floats  # (series, step ahead) the floor's standard deviation
     local: Ints  # (series, step + horizon) seconds on the local clock
     horizon: int
@@ -55,17 +65,27 @@ class Examples:
 
 
 def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
-    """The floor of every series, fitted on the steps before `fitted_until` (default: all)."""
+    """The floor of every series, fitted on the steps before `fitted_until` (default: all), and its
+    answer to live events, whose steps the floor does not see."""
     seasons = panel.freq.seasons
+    period = seasons[0] if seasons else max(1, min(horizon, 12))
     until = panel.n_steps if fitted_until is None else fitted_until
-    floor, cleaned = flr.fit_floor(panel.values[:, :until], seasons)
+    lifts = past_lifts(panel.events, panel.n_steps, period)
+    ordinary = np.where(lifts != 0, np.nan, panel.values)
+    floor, cleaned = flr.fit_floor(ordinary[:, :until], seasons)
     z = floor.scale.forward(panel.values)
     if until < panel.n_steps:
-        cleaned = flr.clean(floor, z)
-    local = panel.local_seconds(horizon)
-    period = seasons[0] if seasons else max(1, min(horizon, 12))
+        cleaned = flr.clean(floor, floor.scale.forward(ordinary))
+    floor = floor.reaching(z[:, :until])
     spreads = flr.spread(floor, max(horizon, period))
-    return Fitted(panel, floor, z, cleaned, spreads, local, horizon, period, seasons)
+    lifts /= floor.scale.width[:, None]
+    beyond = np.where(lifts != 0, z - cleaned, np.nan)[:, :until]
+    answers = fit_answers(beyond, lifts[:, :until], spreads[:, min(2, spreads.shape[1] - 1)] ** 2)
+    usual = z - answers.share[:, None] * lifts
+    local = panel.local_seconds(horizon)
+    return Fitted(
+        panel, floor, z, usual, cleaned, answers, spreads, local, horizon, period, seasons
+    )
 
 
 def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
@@ -73,7 +93,9 @@ def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
     horizon = fitted.horizon
     floor = fitted.floor
     center = flr.forecast(floor, fitted.cleaned, rows, origins, horizon)
-    sd = fitted.spreads[rows, :horizon]
+    lifts = coming_lifts(fitted.panel.events, rows, origins, horizon, fitted.period)
+    added, doubt = effect(fitted.answers, rows, lifts / floor.scale.width[rows, None])
+    center, sd = center + added, np.sqrt(fitted.spreads[rows, :horizon] ** 2 + doubt)
     errors = _past_errors(fitted, rows, origins)
     steps = np.concatenate(
         [
@@ -178,7 +200,7 @@ def _past_errors(fitted: Fitted, rows: Ints, origins: Ints) -> Floats:
     starts = (origins[:, None] - back[None, :]).ravel()
     repeated = np.repeat(rows, PERIODS)
     predicted = flr.forecast(fitted.floor, fitted.cleaned, repeated, starts, period)
-    actual = _at(fitted.z, repeated, starts[:, None] + np.arange(period)[None, :])
+    actual = _at(fitted.usual, repeated, starts[:, None] + np.arange(period)[None, :])
     errors = (actual - predicted) / fitted.spreads[repeated, :period]
     first = fitted.panel.n_steps - fitted.panel.lengths
     too_early = starts < (first + np.maximum(fitted.floor.reaches, 1))[repeated]
@@ -237,10 +259,10 @@ def _calendar(local: Ints, rows: Ints, origins: Ints, horizon: int) -> Floats:
 
 
 def _event_features(fitted: Fitted, rows: Ints, origins: Ints, sd: Floats) -> Floats:
-    """Of events known before the origin: one flag per kind and the largest expected lift; and
-    whether there was one, and how large, at the same phase one season of each kind before, because
-    what was unusual then is in what the floor repeats now. A lift is what it adds to the logarithm,
-    in pairs of the floor's standard deviation."""
+    """Of events known before the origin, but for those that the floor answers: one flag per kind
+    and the largest expected lift; and whether there was one, and how large, at the same phase one
+    season of each kind before, because what was unusual then is in what the floor repeats now. A
+    lift is what it adds to the logarithm, in pairs of the floor's standard deviation."""
     events = fitted.panel.events
     horizon = sd.shape[1]
     ahead = np.arange(1, horizon + 1)
@@ -249,6 +271,8 @@ def _event_features(fitted: Fitted, rows: Ints, origins: Ints, sd: Floats) -> Fl
         return features
     unit = 2 * fitted.floor.scale.width[rows, None] * sd
     visible = (events.known[rows] < origins[:, None]) & (events.kind[rows] >= 0)
+    told = is_answered(events, fitted.period) & fitted.answers.is_known[:, None]
+    visible &= ~told[rows]
 
     def during(steps: Ints) -> NDArray[np.bool_]:
         """(window, event, step)"""

@@ -9,7 +9,7 @@ replaced by the prediction or by that bound, so that one bad point cannot blow a
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,14 @@ class Floor:
     sigma: Floats  # (series,) one-step standard deviation
     low: Floats  # (series,)
     high: Floats  # (series,)
+
+    def reaching(self, z: Floats) -> "Floor":
+        """The same with limits that leave room for all of these values (series, step) too."""
+        return replace(
+            self,
+            low=np.minimum(self.low, np.nan_to_num(_nan_quantile(z, 0.0)) - MARGIN),
+            high=np.maximum(self.high, np.nan_to_num(_nan_quantile(z, 1.0)) + MARGIN),
+        )
 
     @property
     def reach(self) -> int:

@@ -1,0 +1,84 @@
+"""How much of an announced event's expected lift reaches a series.
+
+The audience of a live event doubles requests, fills hosts a little and leaves latency where it was.
+So each series has an answer of its own, the share of the lift that arrives (on the logarithm),
+estimated from the events it has been through: their steps are taken out of the history before the
+floor is fitted, and what they were beyond the floor is regressed on the lift that was told.
+Bayesian linear regression through the origin, one normal prior for all (Bishop, PRML, §3.3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headroom.series.panel import EVENT_KINDS, Events
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+LIVE = EVENT_KINDS.index("live_event")
+PRIOR = 0.5  # standard deviation of answers
+DOUBT = 0.25  # relative error of what is told
+RUN = 3.0  # steps of an event whose errors are as one
+
+
+@dataclass(frozen=True)
+class Answers:
+    """By series the share of a lift that arrives, and its variance; whether it is known (series,).
+    Where it is not, nothing is added, and the network is told of the event instead."""
+
+    share: Floats
+    variance: Floats
+    is_known: NDArray[np.bool_]
+
+
+def is_answered(events: Events, longest: int) -> NDArray[np.bool_]:
+    """The events (series, event) that are taken out and put back: live ones with a lift, of at most
+    `longest` steps. What lasts longer is a level."""
+    length = events.last - events.first + 1
+    return (events.kind == LIVE) & (events.lift != 0) & (length <= longest)
+
+
+def past_lifts(events: Events, n_steps: int, longest: int) -> Floats:
+    """The logarithm of the lift told for each step (series, step), 0 outside of events and where
+    the event was not known yet."""
+    lifts = np.zeros((len(events.kind), n_steps))
+    steps = np.arange(n_steps)
+    chosen = is_answered(events, longest)
+    for place in np.flatnonzero(chosen.any(axis=0)):
+        begin = np.maximum(events.first[:, place], events.known[:, place])
+        inside = (steps >= begin[:, None]) & (steps <= events.last[:, place, None])
+        inside &= chosen[:, place, None]
+        lifts += inside * _log_lift(events.lift[:, place])[:, None]
+    return lifts
+
+
+def coming_lifts(events: Events, rows: Ints, origins: Ints, horizon: int, longest: int) -> Floats:
+    """The same for the `horizon` steps from each origin on (window, step), of events known before
+    it."""
+    chosen = is_answered(events, longest)[rows] & (events.known[rows] < origins[:, None])
+    steps = (origins[:, None] + np.arange(horizon)[None, :])[:, None, :]
+    inside = (steps >= events.first[rows][..., None]) & (steps <= events.last[rows][..., None])
+    return (inside * (chosen * _log_lift(events.lift[rows]))[..., None]).sum(axis=1)
+
+
+def fit_answers(beyond: Floats, lifts: Floats, noise: Floats) -> Answers:
+    """The answers of series from what their steps were beyond the floor (series, step), NaN where
+    not observed, the lifts told for them and the variance of the floor's errors (series,)."""
+    known = np.where(np.isnan(beyond), 0.0, lifts)
+    weight = (known**2).sum(axis=1) / RUN + noise / PRIOR**2
+    share = (known * np.nan_to_num(beyond)).sum(axis=1) / RUN / np.maximum(weight, 1e-12)
+    is_known = (known != 0).any(axis=1)
+    variance = noise / np.maximum(weight, 1e-12)
+    return Answers(np.clip(share, -1.0, 2.0) * is_known, variance * is_known, is_known)
+
+
+def effect(answers: Answers, rows: Ints, lifts: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance (window, step) of what these lifts add."""
+    share, variance = answers.share[rows][:, None], answers.variance[rows][:, None]
+    return share * lifts, lifts**2 * (variance + (DOUBT * share) ** 2)
+
+
+def _log_lift(lift: Floats) -> Floats:
+    return np.log1p(np.maximum(lift, -0.99))

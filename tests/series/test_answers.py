@@ -1,0 +1,71 @@
+"""What live events did to a series is taken out, measured, and put back where the next one is."""
+
+import numpy as np
+import pytest
+from panels import make_panel
+
+from headroom.series import answers
+from headroom.series.examples import build_examples, fit
+from headroom.series.panel import Panel
+
+DAY, LENGTH, HORIZON = 24, 40 * 24, 24
+PAST = [10 * 24 + 19, 17 * 24 + 20, 26 * 24 + 18, 33 * 24 + 19]  # first steps of evenings
+NEXT = LENGTH + 20
+
+
+def event(first: int, **changes: object) -> dict[str, object]:
+    event = {"kind": "live_event", "first_step": first, "last_step": first + 2}
+    return {**event, "expected_lift": 1.0, "known_step": first - 200} | changes
+
+
+def evenings(share: float, *events: dict[str, object]) -> Panel:
+    """A daily rhythm of which the events lift `share` of what was told, on the logarithm."""
+    rng = np.random.default_rng(1)
+    hours = np.arange(LENGTH)
+    values = (50 + 20 * np.sin(hours * 2 * np.pi / DAY)) * rng.lognormal(0, 0.03, LENGTH)
+    for first in PAST:
+        values[first : first + 3] *= 2.0**share
+    return make_panel(values, events=[*map(event, PAST), *events])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_the_share_of_the_lift_that_arrives_is_found(share: float) -> None:
+    assert fit(evenings(share), HORIZON).answers.share[0] == pytest.approx(share, abs=0.1)
+
+
+def test_the_next_event_is_in_the_floor_and_the_last_one_leaves_no_echo() -> None:
+    origin = np.array([LENGTH])
+    known, unknown = event(NEXT, known_step=LENGTH - 1), event(NEXT, known_step=LENGTH)
+    told, untold = (fit(evenings(1.0, last), HORIZON) for last in (known, unknown))
+    with_event, without = (
+        build_examples(fitted, np.array([0]), origin) for fitted in (told, untold)
+    )
+    added = (with_event.center - without.center)[0] * told.floor.scale.width[0]
+    inside = np.arange(HORIZON) >= NEXT - LENGTH
+    inside &= np.arange(HORIZON) <= NEXT - LENGTH + 2
+    np.testing.assert_allclose(added[inside], np.log(2), rtol=0.15)
+    np.testing.assert_allclose(added[~inside], 0, atol=1e-9)
+    assert (with_event.sd[0][inside] > without.sd[0][inside]).all()
+    x = untold.floor.scale.inverse(without.center)[0]
+    expected = 50 + 20 * np.sin(np.arange(HORIZON) * 2 * np.pi / DAY)
+    np.testing.assert_allclose(x, expected, rtol=0.1)
+
+
+def test_without_past_events_the_network_is_told_instead() -> None:
+    rng = np.random.default_rng(1)
+    values = 50 * rng.lognormal(0, 0.1, LENGTH)
+    fitted = fit(make_panel(values, events=[event(NEXT)]), HORIZON)
+    examples = build_examples(fitted, np.array([0]), np.array([LENGTH]))
+    assert not fitted.answers.is_known[0]
+    assert np.flatnonzero(examples.steps[0, :, -5]).tolist() == [20, 21, 22]
+    np.testing.assert_array_equal(examples.sd[0], fitted.spreads[0, :HORIZON])
+
+
+def test_an_event_of_days_is_a_level_and_stays_with_the_network() -> None:
+    panel = evenings(1.0, event(NEXT, last_step=NEXT + 30))
+    assert answers.is_answered(panel.events, DAY)[0].tolist() == [True] * 4 + [False]
+
+
+def test_an_event_made_known_late_changes_nothing_before_that() -> None:
+    late = make_panel(np.ones(LENGTH), events=[event(100, known_step=101)])
+    assert np.flatnonzero(answers.past_lifts(late.events, LENGTH, DAY)).tolist() == [101, 102]
