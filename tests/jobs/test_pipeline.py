@@ -24,7 +24,7 @@ from headroom.schemas import (
     TRAINING_LOG,
     Table,
 )
-from headroom.series.methods import TUNED, ZERO_SHOT, methods_with
+from headroom.series.methods import METHODS
 from headroom.tables import Tables
 from jobs import backtest, features, ingest, maintain, monitor, recommend, report, score, train
 
@@ -120,7 +120,7 @@ def test_backtest_judges_every_series_by_every_method(pipeline: tuple[Config, Ta
     _, tables = pipeline
     found = rows_of(tables, BACKTEST_FORECASTS)
     assert found["item_id"].nunique() == 6
-    methods = methods_with((ZERO_SHOT, TUNED))
+    methods = METHODS
     assert set(found["model"]) == set(methods)
     assert len(found) == 6 * len(methods) * WINDOWS * HORIZON
     one = found.groupby(["item_id", "forecast_start", "timestamp"])["is_selected"].sum()
