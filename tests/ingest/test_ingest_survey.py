@@ -12,7 +12,7 @@ from headroom.errors import DataError
 from headroom.ingest.accounting import check_accounts
 from headroom.ingest.mapping import to_mapped
 from headroom.ingest.rows import to_rows
-from headroom.ingest.strays import STRAY, mark_strays, refuse_strays
+from headroom.ingest.strays import STRAY, mark_strayed, mark_strays
 from headroom.ingest.survey import (
     Totals,
     build_items,
@@ -107,7 +107,7 @@ def test_rows_far_from_all_others_are_refused(spark: SparkSession) -> None:
     ]
     rows = rows_of(spark, entries)
     survey = mark_strays(build_survey(rows), step_seconds=3_600)
-    refused = refuse_strays(rows, survey).where(f"{c.REASON} is not null")
+    refused = mark_strayed(rows, survey).where(f"{c.REASON} is not null")
     found = {(r[c.ITEM_ID], r[c.TIMESTAMP].year, r[c.REASON]) for r in refused.collect()}
     assert found == {
         ("clock", 2074, STRAY),

@@ -126,6 +126,11 @@ def count_entries(entries: DataFrame) -> tuple[int, int]:
     return int(counted[0]), int(counted[1])
 
 
+def refused_entries(entries: DataFrame) -> DataFrame:
+    """The entries with a reason, each as one row."""
+    return entries.where(F.col(c.REASON).isNotNull()).withColumn(c.N_ROWS, F.lit(1))
+
+
 def build_events(entries: DataFrame) -> DataFrame:
     """The good entries, one per event_id: of several the one that was known last."""
     names = [name for name in EVENTS.schema.names if name not in (c.EVENT_ID, c.SCOPE)]

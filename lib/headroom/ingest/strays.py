@@ -58,13 +58,8 @@ def mark_strayed(rows: DataFrame, survey: DataFrame) -> DataFrame:
     return marked.withColumn(c.REASON, F.coalesce(c.REASON, reason)).drop("is_stray")
 
 
-def refuse_strays(rows: DataFrame, survey: DataFrame) -> DataFrame:
-    """The same with what is told of these rows."""
-    detail = F.when(F.col(c.REASON) == STRAY, _say()).otherwise(F.col(c.DETAIL))
-    return mark_strayed(rows, survey).withColumn(c.DETAIL, detail)
-
-
-def _say() -> Column:
+def say_stray() -> Column:
+    """What is told of such a row."""
     return F.concat(
         F.lit("timestamp '"),
         F.col(c.TIMESTAMP).cast("string"),

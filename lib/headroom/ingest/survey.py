@@ -13,7 +13,7 @@ from headroom import columns as c
 from headroom.config import METRIC_KINDS, Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import DOUBT, FORM, PERIOD
+from headroom.ingest.rows import DOUBT, EVIDENCE, FORM, PERIOD
 from headroom.ingest.times import TIME_ZONES
 
 _N_MISSING = "n_missing"
@@ -41,7 +41,7 @@ class Totals:
 
 
 def build_survey(rows: DataFrame) -> DataFrame:
-    """One row per item, period, attributes, form of time, doubt and reason: counts,
+    """One row per item, period, attributes, form of time, doubt reason and evidence: counts,
     first and last time, digest parts.
 
     Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
@@ -50,7 +50,7 @@ def build_survey(rows: DataFrame) -> DataFrame:
     mask = F.lit(2**_BITS - 1)
     high = F.shiftrightunsigned(content, _BITS)
     key = (c.ITEM_ID, PERIOD, c.REASON, FORM, DOUBT, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
-    return rows.groupBy(*key).agg(
+    return rows.groupBy(*key, EVIDENCE).agg(
         F.count("*").alias(c.N_ROWS),
         F.count_if(F.col(c.TARGET).isNull()).alias(_N_MISSING),
         F.min(c.TIMESTAMP).alias(c.FIRST_SEEN),

@@ -15,7 +15,8 @@ from headroom.ingest.times import parse_timestamp
 
 # What stands for "nothing was measured".
 MISSING = ("", "nan", "null", "na", "n/a", "none", "nil")
-INFINITE = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
+_IS_MISSING = f"^({'|'.join(MISSING)})$"
+_INFINITE = r"^[+-]?inf(inity)?$"
 
 _EXACT = 2.0**53  # below, a double holds every whole number
 ROUNDED = "rounded_values"
@@ -39,7 +40,7 @@ def parse_revision(column: Column, kind: DataType) -> Column:
 def is_missing(column: Column, kind: DataType) -> Column:
     """True where the source says that nothing was measured: null, empty, NaN, NA, …"""
     if isinstance(kind, StringType):
-        said = F.lower(F.trim(column)).isin(*MISSING)
+        said = F.lower(F.trim(column)).rlike(_IS_MISSING)
     elif isinstance(kind, NumericType):
         said = F.isnan(column.cast("double"))
     else:
@@ -67,5 +68,5 @@ def parse_target(column: Column, kind: DataType) -> Column:
         number = column.cast("double")
         return F.when(~F.isnan(number), number)
     text = F.lower(F.trim(column))
-    infinite = F.when(text.isin(*INFINITE), F.lit(float("inf")))
-    return F.coalesce(infinite, F.when(text.rlike(_NUMBER), text).cast("double"))
+    infinite = F.when(text.rlike(_INFINITE), F.lit(float("inf")))
+    return F.coalesce(F.when(text.rlike(_NUMBER), text).cast("double"), infinite)
