@@ -207,12 +207,12 @@ def test_attributes_are_checked_and_default(spark: SparkSession) -> None:
         "item_id string, timestamp string, target string, kind string, zone string",
     )
     rows = read(frame, columns={"metric_kind": "kind", "time_zone": "zone"})
-    found = rows.select(c.ITEM_ID, c.METRIC_KIND, c.TIME_ZONE, c.GROUP_ID, c.REASON).collect()
+    found = rows.select(c.ITEM_ID, c.METRIC_KIND, c.TIME_ZONE, c.REASON).collect()
     assert [tuple(row) for row in found] == [
-        ("a", "count", "Europe/Berlin", "a", None),
-        ("b", "gauge", "UTC", "b", None),
-        ("c", "speed", "UTC", "c", "bad_metric_kind"),
-        ("d", "gauge", "Berlin", "d", "bad_time_zone"),
+        ("a", "count", "Europe/Berlin", None),
+        ("b", "gauge", "UTC", None),
+        ("c", "speed", "UTC", "bad_metric_kind"),
+        ("d", "gauge", "Berlin", "bad_time_zone"),
     ]
 
 

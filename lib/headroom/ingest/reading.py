@@ -11,7 +11,7 @@ from headroom.ingest.aliases import rename
 from headroom.ingest.forms import MIXED, count_forms, mark_mixed, say_mixed, usual_form
 from headroom.ingest.mapping import as_it_came, to_mapped
 from headroom.ingest.rows import tell, to_rows
-from headroom.ingest.strays import STRAY, mark_strayed, mark_strays, say_stray
+from headroom.ingest.strays import STRAY, find_strays, mark_strayed, say_stray
 from headroom.ingest.survey import Totals, build_survey, read_totals
 
 
@@ -46,12 +46,16 @@ def read_rows(
     rows = to_rows(rename(to_mapped(frame, source), aliases), source)
     survey = build_survey(rows).persist()
     usual = usual_form(count_forms(survey))
-    marked = mark_strays(mark_mixed(survey, usual), step_seconds).persist()
+    marked = mark_mixed(survey, usual)
+    strays = find_strays(marked, step_seconds).persist()
+    has_strays = not strays.isEmpty()
+    if has_strays:
+        marked = mark_strayed(marked, strays)
     totals = read_totals(marked, may_be_empty)
-    refused, cached = tell(survey, source), (survey, marked)
-    if usual is None and marked.where(F.col(c.REASON) == STRAY).isEmpty():
+    refused, cached = tell(survey, source), (survey, strays)
+    if not (usual or has_strays):
         return Reading(rows, refused, marked, totals, cached)
-    rows = mark_strayed(mark_mixed(rows, usual), marked)
+    rows = mark_strayed(mark_mixed(rows, usual), strays)
     return Reading(rows, refused.unionByName(_tell_late(rows, usual)), marked, totals, cached)
 
 

@@ -110,7 +110,6 @@ def _attributes(source: Source) -> dict[str, Column]:
         c.UNIT: F.coalesce(F.col(c.UNIT), unit, F.lit(defaults.unit)),
         c.TIME_ZONE: F.coalesce(c.TIME_ZONE, F.lit(defaults.time_zone)),
         c.COUNTRY: F.upper(F.coalesce(c.COUNTRY, F.lit(defaults.country).cast("string"))),
-        c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
     }
 
 

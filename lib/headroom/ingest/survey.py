@@ -16,7 +16,7 @@ from headroom.ingest import mapping
 from headroom.ingest.rows import DOUBT, EVIDENCE, FORM, PERIOD
 from headroom.ingest.times import TIME_ZONES
 
-_N_MISSING = "n_missing"
+_N_MISSING, _IS_EMPTY = "n_missing", "is_empty"
 _DIGEST_PARTS = ("digest_low", "digest_high")
 _BITS = 31  # sums of 31 bits stay inside a long for 4 billion rows
 
@@ -101,7 +101,8 @@ def digest_ingest(source: Source, totals: Totals) -> str:
 
 def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFrame:
     """One row per item met, with the attributes of its latest good row; first and last time also
-    over what is `known` of it. An item whose rows were all refused has its row too."""
+    over what is `known` of it. An item whose rows were all refused has its row too; a cell of a
+    wide table that never holds a value is no item, for not all of them have every metric."""
     attributes = [*mapping.ATTRIBUTES, mapping.DIMENSION_VALUES]
     is_kept = F.col(c.REASON).isNull()
     latest = F.max(F.struct(is_kept, F.col(c.LAST_SEEN), *attributes)).alias("latest")
@@ -112,7 +113,9 @@ def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFram
             latest,
             F.min(F.when(is_kept, F.col(c.FIRST_SEEN))).alias(c.FIRST_SEEN),
             F.max(F.when(is_kept, F.col(c.LAST_SEEN))).alias(c.LAST_SEEN),
+            F.every(is_kept & (F.col(_N_MISSING) == F.col(c.N_ROWS))).alias(_IS_EMPTY),
         )
+        .where(~F.col(_IS_EMPTY) | F.lit(not source.is_wide))
     )
     before = known.select(
         c.ITEM_ID,
@@ -127,6 +130,7 @@ def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFram
     )
     return merged.withColumns(
         {
+            c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
             c.DIMENSIONS: _dimensions(F.col(mapping.DIMENSION_VALUES), source.dimensions),
             c.METRIC_KIND: _known(c.METRIC_KIND, METRIC_KINDS, source.defaults.metric_kind),
             c.TIME_ZONE: _known(c.TIME_ZONE, TIME_ZONES, source.defaults.time_zone),
