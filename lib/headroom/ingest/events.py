@@ -67,7 +67,7 @@ def _time(types: dict[str, DataType], name: str) -> Column:
 def _lift(types: dict[str, DataType]) -> Column:
     if c.EXPECTED_LIFT not in types:
         return F.lit(None).cast("double")
-    return parse_target(F.col(c.EXPECTED_LIFT), types[c.EXPECTED_LIFT])
+    return parse_target(c.EXPECTED_LIFT, types[c.EXPECTED_LIFT])
 
 
 def _scope(types: dict[str, DataType]) -> Column:

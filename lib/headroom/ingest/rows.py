@@ -68,7 +68,7 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
             c.TIMESTAMP: times.instant,
             FORM: times.form,
             DOUBT: F.coalesce(times.clock, find_rounded(target, types[mapping.RAW_TARGET])),
-            c.TARGET: parse_target(target, types[mapping.RAW_TARGET]),
+            c.TARGET: parse_target(mapping.RAW_TARGET, types[mapping.RAW_TARGET]),
             c.REVISION: parse_revision(revision, types[mapping.RAW_REVISION]),
             _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
             **_attributes(source),

@@ -58,7 +58,8 @@ def epoch_of(column: Column, kind: DataType) -> Column:
     if not isinstance(kind, StringType):
         return F.lit(None).cast("double")
     text = F.trim(column)
-    return F.when(text.rlike(_EPOCH), text).cast("double")
+    is_epoch = ~text.contains("-") & text.rlike(_EPOCH)  # most times are found out by their dash
+    return F.when(is_epoch, text).cast("double")
 
 
 def read_times(
