@@ -34,6 +34,7 @@ ISSUES = {
     "dirt_flat_line": "flat_line",
     "dirt_counter_reset": "counter_resets",
 }
+LEAST_CUT = 10  # a tenth of five requests is a quiet hour
 ISSUE, STARTS, ENDS, STEPS, PLANTED = "issue", "starts", "ends", "steps", "planted"
 
 
@@ -81,7 +82,7 @@ def plant(tables: Tables, config: Config) -> DataFrame:
     first = 200 + F.pmod(F.xxhash64(c.ITEM_ID, F.lit(1)), F.lit(n_steps - 400))
     spikes = (lot == 0) & F.col(c.METRIC).isin("cost", "requests", "latency_p99")
     zeros = (lot == 1) & F.col(c.METRIC).isin("capacity_cores", "hosts")
-    cut = (lot == 2) & (F.col(c.METRIC) == "requests")
+    cut = (lot == 2) & (F.col(c.METRIC) == "requests") & (value >= LEAST_CUT)
     plants = {  # issue: items, steps, value
         "outliers": (spikes, step == first, value * 20),
         "false_zeros": (zeros, step.between(first, first + 4), F.lit(0.0)),

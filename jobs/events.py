@@ -6,7 +6,7 @@
 from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.ingest.accounting import check_refused
-from headroom.ingest.events import build_events, count_entries, to_entries
+from headroom.ingest.events import build_events, count_entries, refused_entries, to_entries
 from headroom.ingest.rows import build_rejected_rows
 from headroom.schemas import CALENDAR, EVENTS, REJECTED_ROWS
 from headroom.tables import source_errors, source_frame
@@ -26,7 +26,7 @@ def run(job: Job) -> None:
         n_entries, n_refused = count_entries(entries)
     if n_refused:
         ingest_id = f"{source.digest()}_events"
-        refused = build_rejected_rows(entries, ingest_id)
+        refused = build_rejected_rows(refused_entries(entries), ingest_id)
         refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
         check_refused(refused, ingest_id, n_refused, n_entries, job.config)
     job.tables.merge(build_events(entries), EVENTS)

@@ -8,11 +8,11 @@ from pyspark.sql import DataFrame
 
 from headroom import columns as c
 from headroom.cli import Job, code_version, main
-from headroom.features.aggregates import build_memberships
+from headroom.features.aggregates import build_memberships, check_levels
 from headroom.features.findings import with_noticed
 from headroom.features.status import check_statuses
 from headroom.features.update import Maker, union
-from headroom.features.vocabulary import build_vocabulary
+from headroom.features.vocabulary import build_vocabulary, list_static_columns
 from headroom.schemas import (
     EVENTS,
     FINDINGS,
@@ -41,10 +41,12 @@ def make(job: Job) -> None:
     vocabulary = build_vocabulary(items, tables.read(VOCABULARY))
     vocabulary = tables.replace(vocabulary, VOCABULARY)
 
+    levels = config.features.aggregates
+    if levels:
+        check_levels(levels, list_static_columns(vocabulary)[1:])
     code = code_version("features")
     maker = Maker(config, code, vocabulary, tables.read(EVENTS), before(job, SERIES))
     updates = [maker.update(items, tables.read(OBSERVATIONS))]
-    levels = config.features.aggregates
     if levels or tables.exists(MEMBERSHIPS):
         series = updates[0].series()
         memberships = build_memberships(series, levels)

@@ -30,8 +30,7 @@ def run(job: Job) -> None:
     if opened.frame:
         with source_errors(source.path, source.format):
             seconds = parse_freq(job.config.series.freq).seconds
-            parts, is_later = job.config.spark.shuffle_partitions, opened.n_known > 0
-            reading = read_rows(opened.frame, source, seconds, parts, renamed, is_later)
+            reading = read_rows(opened.frame, source, seconds, renamed, opened.n_known > 0)
         write_rows(job, source, reading)
         reading.release()
     remember_files(job.tables, opened, job.fingerprint)
@@ -61,7 +60,8 @@ def write_rows(job: Job, source: Source, reading: Reading) -> None:
         refused, mine = build_rejected_rows(reading.refused, ingest_id), {c.INGEST_ID: ingest_id}
         refused = job.tables.replace(refused, REJECTED_ROWS, mine)
         accounting.check_refused(refused, ingest_id, totals.refused, totals.rows_in, job.config)
-    found, outdated = build_observations(reading.rows, source, ingest_id), 0
+    n_partitions = job.config.spark.shuffle_partitions
+    found, outdated = build_observations(reading.rows, source, ingest_id, n_partitions), 0
     if source.columns.revision and job.tables.exists(OBSERVATIONS):
         known = job.tables.read(OBSERVATIONS)
         outdated = sum(accounting.count_observations(find_outdated(found, known)))

@@ -293,12 +293,13 @@ class FlatLine(Rule):
 
 
 class Outliers(Rule):
-    """Values far from the same phase of the seasons beside them, but for announced events.
-    Flagged."""
+    """Values far from the same phase of the seasons beside them, but for announced events; and one
+    value far above all others. Flagged."""
 
     deviations: float = Field(10, ge=3, description="Robust standard deviations.")
     max_share: Share = Field(0.05, description="More of them are how the series is.")
     min_values: int = Field(24, ge=8, description="Fewer values have no scale.")
+    summit: float = Field(3, gt=1, description="Times the second largest value.")
 
 
 class Incidents(Rule):

@@ -25,6 +25,8 @@ PROPERTIES = {
     # Rows are whole series (arrays): few per batch keep memory flat.
     _BATCH: "256",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # The JVM compiles no longer method; what Spark would fuse into one is faster in parts.
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     # pandas writes nanoseconds, which Spark refuses to read as times; ingest reads the integers.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",

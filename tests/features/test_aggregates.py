@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from headroom.features.aggregates import aggregate, build_aggregate_items, build_memberships
+from headroom.errors import DataError
+from headroom.features.aggregates import (
+    aggregate,
+    build_aggregate_items,
+    build_memberships,
+    check_levels,
+)
 from headroom.freq import parse_freq
 
 T0 = datetime(2025, 1, 6)
@@ -35,6 +41,12 @@ def aggregates(frame: DataFrame, *levels: list[str]) -> dict[Any, Any]:
     for row in sorted(rows, key=lambda row: row.timestamp):
         found.setdefault(row.item_id, []).append(row.target)
     return found
+
+
+def test_a_level_of_a_dimension_that_no_item_has_is_named() -> None:
+    check_levels([["team"], []], ["region", "team"])
+    with pytest.raises(DataError, match=r"names the dimension 'teem', .* they have: region, team"):
+        check_levels([["region", "teem"]], ["region", "team"])
 
 
 def test_sums_along_dimensions(spark: SparkSession) -> None:

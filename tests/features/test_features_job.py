@@ -144,6 +144,17 @@ def test_before_ingest(spark: SparkSession, warehouse: str) -> None:
 
 
 @pytest.mark.slow
+def test_files_do_not_grow_with_the_number_of_series(
+    spark: SparkSession, warehouse: str, tables: Tables
+) -> None:
+    write(tables, *[(f"item {n}", hour, hour) for n in range(200) for hour in range(5)])
+    spark_settings = {"shuffle_partitions": 3}
+    start(spark, warehouse, features.run, spark=spark_settings, series={"min_observed": 3})
+    for table in (SERIES, QUALITY):
+        assert len(Tables(spark, warehouse).read(table).inputFiles()) <= 3
+
+
+@pytest.mark.slow
 def test_retired_items_are_told_so_and_are_no_fault(
     spark: SparkSession, warehouse: str, tables: Tables
 ) -> None:

@@ -197,3 +197,22 @@ class TestOutliers:
 
     def test_a_constant_has_none(self) -> None:
         assert not quality.find_outliers(np.full(200, 3.0), (24, 168), RULES.outliers).any()
+
+    @pytest.mark.parametrize("where", [slice(0, 10), slice(N - 10, N)])
+    def test_what_lasts_to_an_end_may_be_a_new_level(self, where: slice) -> None:
+        values = daily()
+        values[where] *= 10
+        assert not self.found(values).any()
+
+    def test_one_value_far_above_all_others(self) -> None:
+        values = np.random.default_rng(3).lognormal(3, 1.5, N)
+        values[300] = 4 * values.max()
+        assert not self.found(values).any()
+        summit = quality.find_summit(values, RULES.outliers)
+        assert list(np.flatnonzero(summit)) == [300]
+        values[301] = values[300] / 2
+        assert not quality.find_summit(values, RULES.outliers).any()
+
+    @pytest.mark.parametrize("values", [[], [5.0], [np.nan] * 50, [0.0] * 50, [0.0] * 49 + [9.0]])
+    def test_what_has_nothing_to_rise_above(self, values: list[float]) -> None:
+        assert not quality.find_summit(np.array(values), RULES.outliers).any()

@@ -52,6 +52,28 @@ def test_gaps_are_missing_steps() -> None:
     assert gap.first_at == gap.last_at == START + 3 * HOUR
 
 
+def test_a_single_row_is_a_short_history() -> None:
+    built = series_of(rows([0], [5]), "gauge", HOURLY)
+    assert (built.status, built.grid.values.tolist()) == ("short_history", [5])
+    assert built.reason == "1 of 1 steps observed, series.min_observed=3"
+
+
+@pytest.mark.parametrize("value", [0.0, 7.5])
+@pytest.mark.parametrize("kind", ["count", "gauge", "cost", "latency", "ratio", "capacity"])
+def test_a_constant_stays_as_it_is(kind: str, value: float) -> None:
+    built = series_of(rows(list(range(200)), [value] * 200), kind, HOURLY)
+    assert (built.status, built.findings) == ("ok", [])
+    assert built.grid.values.tolist() == [value] * 200
+
+
+@pytest.mark.parametrize("size", [1e38, 1e299, 1e-40, 1e-300])
+def test_the_largest_and_the_smallest_values_stay(size: float) -> None:
+    values = [size * (10 + hour % 24 % 7) for hour in range(24 * 14)]
+    built = series_of(rows(list(range(24 * 14)), values), "count", HOURLY)
+    assert (built.status, built.findings) == ("ok", [])
+    assert built.grid.values.tolist() == values
+
+
 def test_the_series_begins_with_its_first_value_and_ends_with_its_last_row() -> None:
     nan = float("nan")
     built = series_of(rows([0, 1, 2, 3, 4], [nan, 1, nan, 3, nan]), "gauge", Series(min_observed=2))

@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 from headroom import columns as c
 from headroom.config import Source, build_config
 from headroom.errors import ConfigError, DataError, SchemaError
-from headroom.ingest.mapping import RAW_TARGET, resolve_source, to_mapped
-from headroom.ingest.rows import to_rows
+from headroom.ingest.mapping import RAW_TARGET, as_it_came, resolve_source, to_mapped
+from headroom.ingest.rows import EVIDENCE, to_rows
 from headroom.schemas import TELEMETRY
 
 PLAIN = "item_id string, timestamp string, target double, region string"
@@ -77,9 +77,10 @@ def test_hostile_names_are_only_names(spark: SparkSession) -> None:
         "`V``; --` double, `_metadata` string"
     )  # fmt: skip
     columns = {"item_id": "a.b", "timestamp": "select *", "target": "V`; --"}
-    found = to_mapped(frame, source(columns=columns, dimensions=["_metadata"])).first()
+    mapped = to_mapped(frame, source(columns=columns, dimensions=["_metadata"]))
+    found, raw = mapped.first(), mapped.select(as_it_came()).first()[0]
     assert (found[c.ITEM_ID], found[RAW_TARGET], found.dimension_values) == ("a", 2.5, ["x"])
-    assert found[c.RAW] == '{"a.b":"a","select *":"t","v`; --":1.5,"V`; --":2.5,"_metadata":"x"}'
+    assert raw == '{"a.b":"a","select *":"t","v`; --":1.5,"V`; --":2.5,"_metadata":"x"}'
 
 
 def test_where_keeps_the_named_values(spark: SparkSession) -> None:
@@ -124,7 +125,7 @@ def test_a_wide_table_has_an_item_for_each_metric(spark: SparkSession) -> None:
         ("h2/requests", 8.0, "bad_timestamp", "requests", "count", "", "h2"),
         ("h2/up", None, "bad_timestamp", "up", "gauge", "", "h2"),
     }
-    assert rows.where("item_id = 'h2/up'").first()[c.RAW] == (
+    assert rows.where("item_id = 'h2/up'").first()[EVIDENCE][0] == (
         '{"host":"h2","timestamp":"soon","cpu.pct":null,"requests":8,"up":null,"note":"y"}'
     )
 

@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from headroom import columns as c
 from headroom.config import Source, build_config
 from headroom.ingest.mapping import to_mapped
-from headroom.ingest.rows import DOUBT, build_observations, build_rejected_rows, to_rows
+from headroom.ingest.rows import DOUBT, build_observations, build_rejected_rows, tell, to_rows
+from headroom.ingest.survey import build_survey
 from headroom.schemas import OBSERVATIONS, conform
 
 GOOD = "2025-01-06T00:00:00Z"
@@ -115,7 +116,7 @@ def test_times_are_read_as_utc(outcomes: Any, text: str, expected: str) -> None:
 def test_what_is_no_time_is_refused(outcomes: Any, text: str | None, reason: str) -> None:
     row = outcomes["time", text]
     assert row.reason == reason
-    assert row.detail.startswith(f"timestamp '{'nothing' if text is None else text}' is ")
+    assert row.evidence[2] == text
 
 
 @pytest.mark.parametrize(("text", "expected"), NUMBERS.items())
@@ -206,12 +207,12 @@ def test_attributes_are_checked_and_default(spark: SparkSession) -> None:
         "item_id string, timestamp string, target string, kind string, zone string",
     )
     rows = read(frame, columns={"metric_kind": "kind", "time_zone": "zone"})
-    found = rows.select(c.ITEM_ID, c.METRIC_KIND, c.TIME_ZONE, c.GROUP_ID, c.REASON).collect()
+    found = rows.select(c.ITEM_ID, c.METRIC_KIND, c.TIME_ZONE, c.REASON).collect()
     assert [tuple(row) for row in found] == [
-        ("a", "count", "Europe/Berlin", "a", None),
-        ("b", "gauge", "UTC", "b", None),
-        ("c", "speed", "UTC", "c", "bad_metric_kind"),
-        ("d", "gauge", "Berlin", "d", "bad_time_zone"),
+        ("a", "count", "Europe/Berlin", None),
+        ("b", "gauge", "UTC", None),
+        ("c", "speed", "UTC", "bad_metric_kind"),
+        ("d", "gauge", "Berlin", "bad_time_zone"),
     ]
 
 
@@ -231,9 +232,10 @@ def test_rows_after_the_stated_end_are_refused(spark: SparkSession) -> None:
         [("a", "2025-01-05T23:00:00Z", "1"), ("a", GOOD, "1")],
         "item_id string, timestamp string, target string",
     )
-    rows = read(frame, until="2025-01-06T01:00:00+01:00").select(c.REASON, c.DETAIL).collect()
-    assert [tuple(row) for row in rows] == [
-        (None, None),
+    until = "2025-01-06T01:00:00+01:00"
+    survey = build_survey(read(frame, until=until))
+    told = tell(survey, source(until=until)).select(c.REASON, c.DETAIL).collect()
+    assert [tuple(row) for row in told] == [
         ("future_dated", f"timestamp '{GOOD}' is not before source.until 2025-01-06 00:00:00"),
     ]
 
@@ -246,7 +248,7 @@ def test_duplicates_become_one_by_kind(spark: SparkSession) -> None:
         "item_id string, timestamp string, target string, kind string",
     )
     columns = {"metric_kind": "kind"}
-    found = build_observations(read(frame, columns=columns), source(columns=columns), "i1")
+    found = build_observations(read(frame, columns=columns), source(columns=columns), "i1", 2)
     midnight, one = datetime(2025, 1, 6), datetime(2025, 1, 6, 1)
     expected = spark.createDataFrame(
         [
@@ -268,7 +270,7 @@ def test_refused_rows_are_kept_as_they_came(spark: SparkSession) -> None:
         [("a", GOOD, "x", None), ("a", GOOD, "x", None), ("a", GOOD, "1", "fine")],
         "item_id string, timestamp string, target string, `a.b ``c` string",
     )
-    found = build_rejected_rows(read(frame), "i1").collect()
+    found = build_rejected_rows(tell(build_survey(read(frame)), source()), "i1").collect()
     assert len(found) == 1
     assert found[0].asDict() == {
         c.RAW: f'{{"item_id":"a","timestamp":"{GOOD}","target":"x","a.b `c":null}}',

@@ -12,7 +12,7 @@ from headroom.errors import DataError
 from headroom.ingest.accounting import check_accounts
 from headroom.ingest.mapping import to_mapped
 from headroom.ingest.rows import to_rows
-from headroom.ingest.strays import STRAY, mark_strays, refuse_strays
+from headroom.ingest.strays import STRAY, find_strays, mark_strayed
 from headroom.ingest.survey import (
     Totals,
     build_items,
@@ -23,7 +23,7 @@ from headroom.ingest.survey import (
 from headroom.schemas import ITEMS, conform
 
 SCHEMA = "item_id string, timestamp string, target string, region string, kind string"
-T0 = datetime(2025, 1, 6)
+T0, HOUR = datetime(2025, 1, 6), timedelta(hours=1)
 
 
 def source(**settings: Any) -> Source:
@@ -84,6 +84,26 @@ def test_items_take_the_attributes_of_their_latest_row(spark: SparkSession) -> N
     assert found["refused"][c.FIRST_SEEN] is None
     assert found["odd"][c.METRIC_KIND] == "gauge"
     assert found["odd"][c.DIMENSIONS] == {}
+    assert found["odd"][c.GROUP_ID] == "odd"
+
+
+def test_a_metric_that_a_host_never_reports_is_no_item(spark: SparkSession) -> None:
+    wide = build_config(
+        {
+            "warehouse": "x",
+            "source": {
+                "format": "csv",
+                "path": "x",
+                "columns": {"item_id": "host"},
+                "metrics": {"cpu": {}, "gpu": {}},
+            },
+        }
+    ).source
+    rows = [("a", str(T0), 0.5, None), ("a", str(T0 + HOUR), None, None), ("b", str(T0), 0.5, 0.1)]
+    frame = spark.createDataFrame(rows, "host string, timestamp string, cpu double, gpu double")
+    survey = build_survey(to_rows(to_mapped(frame, wide), wide))
+    items = build_items(survey, no_items(spark), wide).select(c.ITEM_ID, c.GROUP_ID).collect()
+    assert {tuple(row) for row in items} == {("a/cpu", "a"), ("b/cpu", "b"), ("b/gpu", "b")}
 
 
 def test_items_remember_when_they_were_first_and_last_seen(spark: SparkSession) -> None:
@@ -106,8 +126,9 @@ def test_rows_far_from_all_others_are_refused(spark: SparkSession) -> None:
         *hours("bad", far, value="x"),
     ]
     rows = rows_of(spark, entries)
-    survey = mark_strays(build_survey(rows), step_seconds=3_600)
-    refused = refuse_strays(rows, survey).where(f"{c.REASON} is not null")
+    survey = build_survey(rows)
+    strays = find_strays(survey, step_seconds=3_600)
+    refused = mark_strayed(rows, strays).where(f"{c.REASON} is not null")
     found = {(r[c.ITEM_ID], r[c.TIMESTAMP].year, r[c.REASON]) for r in refused.collect()}
     assert found == {
         ("clock", 2074, STRAY),
@@ -115,7 +136,7 @@ def test_rows_far_from_all_others_are_refused(spark: SparkSession) -> None:
         ("both", 2124, STRAY),
         ("bad", 2074, "bad_target"),
     }
-    assert read_totals(survey).refused == 4
+    assert read_totals(mark_strayed(survey, strays)).refused == 4
 
 
 def test_accounts_that_do_not_balance() -> None:

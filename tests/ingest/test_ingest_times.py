@@ -112,13 +112,13 @@ def test_local_time_is_checked(local_time: Any, message: str) -> None:
 
 
 def reading(rows: DataFrame, **settings: Any) -> Reading:
-    return read_rows(rows, source(**settings), HOUR, 2)
+    return read_rows(rows, source(**settings), HOUR)
 
 
 def test_doubtful_times_are_told_in_quality(spark: SparkSession) -> None:
     times = [f"2025-10-26T0{hour}:00:00" for hour in (0, 1, 2, 2, 3)] + ["2025-03-30T02:00:00"]
     chosen = source(local_time={"zone": "Europe/Berlin"})
-    survey = read_rows(frame(spark, *times), chosen, HOUR, 2).survey
+    survey = read_rows(frame(spark, *times), chosen, HOUR).survey
     once = build_findings(survey, chosen, "i1")
     twice = once.unionByName(build_findings(survey, chosen, "i2"))
     found = {row[c.ISSUE]: row.asDict() for row in to_quality(twice).collect()}

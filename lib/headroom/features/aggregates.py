@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
+from headroom.errors import DataError
 from headroom.freq import Freq
 
 _LEAST_SEEN = 0.8  # of the usual size of its members; an aggregate of less is missing
@@ -17,6 +18,16 @@ _HOW = {"count": _SUM, "rate": _SUM, "cost": _SUM, "capacity": _SUM, "gauge": _M
 _AGGREGATED = "aggregated_over"
 _USUAL = "usual"
 _EPOCH_MONDAY = 4 * 86_400
+
+
+def check_levels(levels: Sequence[Sequence[str]], dimensions: Sequence[str]) -> None:
+    """Raises DataError for a level of a dimension that no item has."""
+    for name in dict.fromkeys(name for level in levels for name in level):
+        if name not in dimensions:
+            raise DataError(
+                f"features.aggregates names the dimension {name!r}, which no item has; "
+                f"they have: {', '.join(dimensions) or 'none'}"
+            )
 
 
 def build_memberships(series: DataFrame, levels: Sequence[Sequence[str]]) -> DataFrame:

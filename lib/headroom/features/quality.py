@@ -13,6 +13,7 @@ from headroom.features.grid import Floats, Ints, Mask
 _NORMAL_50, _NORMAL_90 = 0.6745, 1.6449  # so many deviations hold that share of normal residuals
 _SMALLEST = 1e-290
 _FITS = 0.1  # a value in another unit may lie so far outside of the others
+_LEVEL_STEPS = 3
 _END_SEASONS = 3  # before the last step, or after the first one
 
 
@@ -112,8 +113,22 @@ def find_outliers(values: Floats, seasons: tuple[int, ...], rule: Outliers) -> M
     # Of two neighbours one may be the outlier: far is what is far from both.
     far = np.nan_to_num(np.maximum(low - z, z - high)) > rule.deviations * deviation
     far &= np.isfinite(residuals)
+    for first, last in _runs(far):  # what lasts from the begin, or to the end, may be a new level
+        is_level = last - first >= _LEVEL_STEPS and (first == 0 or last == len(values))
+        far[first:last] &= not is_level
     is_rare = deviation > 0 and far.sum() <= rule.max_share * len(seen)
     return far if is_rare else np.zeros(len(values), dtype=bool)
+
+
+def find_summit(values: Floats, rule: Outliers) -> Mask:
+    """True for the one value that is more than `summit` times as large as any other, if there is
+    one: also where a series varies so much that nothing is far from its like."""
+    summit = np.zeros(len(values), dtype=bool)
+    sizes = np.abs(np.nan_to_num(values))
+    if np.isfinite(values).sum() >= rule.min_values:
+        second, largest = np.partition(sizes, -2)[-2:]
+        summit[np.argmax(sizes)] = 0 < rule.summit * second < largest
+    return summit
 
 
 def _to_log(values: Floats) -> Floats:

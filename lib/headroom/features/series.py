@@ -271,12 +271,16 @@ def _flag(
         flat = quality.find_flat_line(values, season, rules.flat_line)
         found.append(("flat_line", flat, _FLAGGED))
     if rules.outliers.applies_to(kind):
+        for _, mask, _ in found:  # what is known to be wrong is no outlier too
+            values = np.where(mask, np.nan, values)
         outliers = quality.find_outliers(values, freq.seasons, rules.outliers)
         if outliers.any():
             outliers &= ~_covered(grid, freq, calendar.announced)
+        # An event lasts: it has no value beside which all others of its own are small.
+        outliers |= quality.find_summit(values, rules.outliers)
         found.append(("outliers", outliers, _FLAGGED))
     if rules.incidents.applies_to(kind):
-        seen = np.isfinite(values)
+        seen = np.isfinite(grid.values)
         found.append(("incidents", _covered(grid, freq, calendar.incidents) & seen, _FLAGGED))
     flagged = np.zeros(len(values), dtype=bool)
     for _, mask, _ in found:

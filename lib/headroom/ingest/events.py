@@ -67,7 +67,7 @@ def _time(types: dict[str, DataType], name: str) -> Column:
 def _lift(types: dict[str, DataType]) -> Column:
     if c.EXPECTED_LIFT not in types:
         return F.lit(None).cast("double")
-    return parse_target(F.col(c.EXPECTED_LIFT), types[c.EXPECTED_LIFT])
+    return parse_target(c.EXPECTED_LIFT, types[c.EXPECTED_LIFT])
 
 
 def _scope(types: dict[str, DataType]) -> Column:
@@ -124,6 +124,11 @@ def count_entries(entries: DataFrame) -> tuple[int, int]:
     counted = entries.agg(F.count("*"), F.count(c.REASON)).first()
     assert counted is not None  # noqa: S101 - an aggregate always has its row
     return int(counted[0]), int(counted[1])
+
+
+def refused_entries(entries: DataFrame) -> DataFrame:
+    """The entries with a reason, each as one row."""
+    return entries.where(F.col(c.REASON).isNotNull()).withColumn(c.N_ROWS, F.lit(1))
 
 
 def build_events(entries: DataFrame) -> DataFrame:

@@ -3,7 +3,7 @@ instant than they seem to."""
 
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
@@ -34,26 +34,17 @@ def mark_mixed(survey: DataFrame, usual: str | None) -> DataFrame:
     return survey.withColumn(c.REASON, F.coalesce(c.REASON, other))
 
 
-def refuse_mixed(rows: DataFrame, usual: str | None) -> DataFrame:
-    """The rows with reason and detail where their time is written in another form than most, with
-    an example of each. Looks for one row of the usual form."""
-    if usual is None:
-        return rows
+def say_mixed(rows: DataFrame, usual: str) -> Column:
+    """What is told of a row whose time is written in another form, with an example of each. Looks
+    for one row of the usual form."""
     good = rows.where(F.col(c.REASON).isNull() & (F.col(FORM) == usual))
     example = good.select(F.col(mapping.RAW_TIMESTAMP).cast("string")).first()
     such_as = f", such as '{example[0]}'" if example else ""
     names = F.create_map(*[F.lit(text) for pair in FORMS.items() for text in pair])
-    detail = F.concat(
+    return F.concat(
         F.lit("timestamp '"),
         F.col(mapping.RAW_TIMESTAMP).cast("string"),
         F.lit("' is "),
         names[F.col(FORM)],
         F.lit(f", but most of the column is {FORMS[usual]}{such_as}"),
-    )
-    is_other = F.col(c.REASON).isNull() & (F.col(FORM) != usual)
-    return rows.withColumns(
-        {
-            c.REASON: F.when(is_other, F.lit(MIXED)).otherwise(F.col(c.REASON)),
-            c.DETAIL: F.when(is_other, detail).otherwise(F.col(c.DETAIL)),
-        }
     )

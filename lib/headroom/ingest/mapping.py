@@ -23,6 +23,7 @@ from headroom.schemas import TELEMETRY
 RAW_TIMESTAMP = "raw_timestamp"
 RAW_TARGET = "raw_target"
 RAW_REVISION = "raw_revision"
+ROW = "row"  # all columns of the source
 LOCAL_ZONE = "local_zone"  # of the clock that wrote the row; null where times are UTC
 DIMENSION_VALUES = "dimension_values"  # in the order of source.dimensions
 IS_MALFORMED = "is_malformed"
@@ -66,7 +67,7 @@ def resolve_source(source: Source) -> Source:
 
 def to_mapped(frame: DataFrame, source: Source) -> DataFrame:
     """The rows that `source.where` selects, as item_id, raw_timestamp, raw_target, raw_revision,
-    local_zone, attributes (null where not mapped), dimension_values, is_malformed, raw and
+    local_zone, attributes (null where not mapped), dimension_values, is_malformed, row and
     source_file; of a wide table one row per metric.
 
     Raises SchemaError for a column that is not there or cannot hold what it is mapped to.
@@ -87,7 +88,7 @@ def to_mapped(frame: DataFrame, source: Source) -> DataFrame:
         _key(found, source.columns.group_id).alias(c.GROUP_ID),
         _texts(found, source.dimensions).alias(DIMENSION_VALUES),
         (found[_CORRUPT].isNotNull() if _CORRUPT in found else F.lit(False)).alias(IS_MALFORMED),
-        _as_json(found).alias(c.RAW),
+        F.struct(*[column.alias(name) for name, column in found.items()]).alias(ROW),
         F.col(c.SOURCE_FILE),
     )
     return _to_long(mapped, source) if source.is_wide else mapped
@@ -186,9 +187,9 @@ def _texts(found: Mapping[str, Column], names: Sequence[str]) -> Column:
     return F.array(*[found[name].cast("string") for name in names]).cast("array<string>")
 
 
-def _as_json(found: Mapping[str, Column]) -> Column:
-    row = F.struct(*[column.alias(name) for name, column in found.items()])
-    return F.to_json(row, {"ignoreNullFields": "false"})
+def as_it_came() -> Column:
+    """The row of the source as JSON."""
+    return F.to_json(ROW, {"ignoreNullFields": "false"})
 
 
 def _check_columns(frame: DataFrame, source: Source) -> None:

@@ -8,7 +8,14 @@ from pyspark.sql import functions as F
 from headroom import columns as c
 from headroom.config import METRIC_KINDS, LocalTime, Metric, Source
 from headroom.ingest import mapping
-from headroom.ingest.times import LOCAL, MISSING_HOUR, REPEATED_HOUR, TIME_ZONES, read_times
+from headroom.ingest.times import (
+    LOCAL,
+    MISSING_HOUR,
+    REPEATED_HOUR,
+    TIME_ZONES,
+    epoch_of,
+    read_times,
+)
 from headroom.ingest.values import find_rounded, is_missing, parse_revision, parse_target
 
 # Of two values for one instant the larger is the more complete count or the worse latency.
@@ -19,6 +26,7 @@ LARGEST = 1e300
 
 PERIOD = "period"  # number of the quarter of a year since 1970
 FORM = "form"  # in which the time is written
+EVIDENCE = "evidence"  # of a row that is refused, null for any other
 DOUBT = "doubt"  # code of what is doubtful in a row that is kept
 
 _DIGESTED = (
@@ -31,28 +39,36 @@ _DIGESTED = (
     mapping.DIMENSION_VALUES,
 )
 
+_TOLD = (
+    mapping.RAW_TIMESTAMP,
+    mapping.RAW_TARGET,
+    mapping.RAW_REVISION,
+    mapping.LOCAL_ZONE,
+    c.METRIC_KIND,
+    c.TIME_ZONE,
+)
+
+_EPOCH = "epoch"
 _IS_MISSING = "is_missing"
+_TAKES_LARGEST = "takes_largest"
 _PERIOD_SECONDS = 90 * 86_400
 
 
 def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     """The mapped rows with timestamp, target and attributes read, and a digest of what they say;
-    `reason` is null where all was good and a code otherwise, `detail` a sentence with the value
-    met."""
+    `reason` is null where all was good and a code otherwise, with what is to be told of
+    the row in `evidence`."""
     types = {field.name: field.dataType for field in mapped.schema}
     target, revision = F.col(mapping.RAW_TARGET), F.col(mapping.RAW_REVISION)
-    times = read_times(
-        F.col(mapping.RAW_TIMESTAMP),
-        types[mapping.RAW_TIMESTAMP],
-        source.local_time,
-        F.col(mapping.LOCAL_ZONE),
-    )
-    read = mapped.withColumns(
+    written, form = F.col(mapping.RAW_TIMESTAMP), types[mapping.RAW_TIMESTAMP]
+    times = read_times(written, form, F.col(_EPOCH), source.local_time, F.col(mapping.LOCAL_ZONE))
+    # Step by step: what is used several times is computed once, and Java compiles no long method.
+    read = mapped.withColumn(_EPOCH, epoch_of(written, form)).withColumns(
         {
             c.TIMESTAMP: times.instant,
             FORM: times.form,
             DOUBT: F.coalesce(times.clock, find_rounded(target, types[mapping.RAW_TARGET])),
-            c.TARGET: parse_target(target, types[mapping.RAW_TARGET]),
+            c.TARGET: parse_target(mapping.RAW_TARGET, types[mapping.RAW_TARGET]),
             c.REVISION: parse_revision(revision, types[mapping.RAW_REVISION]),
             _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
             **_attributes(source),
@@ -65,13 +81,21 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
             c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in _faults(source)]),
         }
     )
-    return add_detail(judged, source)
+    texts = [F.col(name).cast("string") for name in _TOLD]
+    evidence = F.array(mapping.as_it_came(), c.SOURCE_FILE, *texts)
+    return judged.withColumn(EVIDENCE, F.when(F.col(c.REASON).isNotNull(), evidence))
 
 
-def add_detail(rows: DataFrame, source: Source) -> DataFrame:
-    """The rows with a sentence of what is wrong with those that have a reason."""
+def tell(rows: DataFrame, source: Source) -> DataFrame:
+    """Of rows with a reason raw, source_file, reason, n_rows and detail: a sentence with the value
+    met. A step of its own, as few rows need it."""
     told = [F.when(F.col(c.REASON) == code, detail) for code, _, detail in _faults(source)]
-    return rows.withColumn(c.DETAIL, F.coalesce(*told))
+    names = (c.RAW, c.SOURCE_FILE, *_TOLD)
+    values = [F.col(EVIDENCE)[place].alias(name) for place, name in enumerate(names)]
+    refused = rows.where(F.col(EVIDENCE).isNotNull()).select(c.REASON, c.N_ROWS, *values)
+    return refused.select(
+        c.RAW, c.SOURCE_FILE, c.REASON, c.N_ROWS, F.coalesce(*told).alias(c.DETAIL)
+    )
 
 
 def _attributes(source: Source) -> dict[str, Column]:
@@ -86,7 +110,6 @@ def _attributes(source: Source) -> dict[str, Column]:
         c.UNIT: F.coalesce(F.col(c.UNIT), unit, F.lit(defaults.unit)),
         c.TIME_ZONE: F.coalesce(c.TIME_ZONE, F.lit(defaults.time_zone)),
         c.COUNTRY: F.upper(F.coalesce(c.COUNTRY, F.lit(defaults.country).cast("string"))),
-        c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
     }
 
 
@@ -108,7 +131,7 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
         ("bad_timestamp", time.isNull(), _said(mapping.RAW_TIMESTAMP, "is no time")),
         (
             "out_of_range",
-            ~F.year(time).between(FIRST_YEAR, LAST_YEAR),
+            (time < _start_of(FIRST_YEAR)) | (time >= _start_of(LAST_YEAR + 1)),
             _said(mapping.RAW_TIMESTAMP, f"is outside {FIRST_YEAR} to {LAST_YEAR}"),
         ),
         (
@@ -140,6 +163,10 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
     ]
 
 
+def _start_of(year: int) -> Column:
+    return F.lit(f"{year}-01-01").cast("timestamp")
+
+
 def _clock_faults(local: LocalTime | None) -> list[tuple[str, Column, Column]]:
     """Local times that no clock showed, or that it showed twice, where the policy refuses them."""
     if local is None:
@@ -168,28 +195,41 @@ def _said(column: str, fault: str) -> Column:
     return F.concat(F.lit(f"{column.removeprefix('raw_')} '"), text, F.lit(f"' {fault}"))
 
 
-def build_observations(rows: DataFrame, source: Source, ingest_id: str) -> DataFrame:
+def build_observations(
+    rows: DataFrame, source: Source, ingest_id: str, n_partitions: int
+) -> DataFrame:
     """One row per item and timestamp. Of several only those with the largest revision count, where
     the source has one; then the largest value of a count, cost or latency, the middle between
     smallest and largest of any other kind."""
-    good = rows.where(F.col(c.REASON).isNull())
     key = [c.ITEM_ID, c.TIMESTAMP]
+    takes_largest = F.col(c.METRIC_KIND).isin(*LARGEST_OF_DUPLICATES).alias(_TAKES_LARGEST)
+    is_good = F.col(c.REASON).isNull()
+    # Refused rows go along and count for nothing: Spark would look for a reason twice, by an
+    # expression too long to be compiled, if they were left out before.
+    read = rows.select(
+        *key,
+        F.when(is_good, F.col(c.TARGET)).alias(c.TARGET),
+        c.REVISION,
+        takes_largest,
+        is_good.cast("int").alias(c.N_ROWS),
+    ).repartition(n_partitions, c.ITEM_ID)
+    values = (_one_target(), F.sum(c.N_ROWS).alias(c.N_ROWS))
+    is_met = F.col(c.N_ROWS) > 0
     if source.columns.revision is None:
-        found = good.groupBy(*key).agg(_one_target(), F.count("*").alias(c.N_ROWS))
+        found = read.groupBy(*key).agg(*values).where(is_met)
         return found.withColumns(
             {c.REVISION: F.lit(None).cast("bigint"), c.INGEST_ID: F.lit(ingest_id)}
         )
-    states = good.groupBy(*key, c.REVISION).agg(_one_target(), F.count("*").alias(c.N_ROWS))
+    states = read.groupBy(*key, c.REVISION).agg(*values).where(is_met)
     last = F.max(F.struct(c.REVISION, c.TARGET)).alias("last")
     found = states.groupBy(*key).agg(last, F.sum(c.N_ROWS).alias(c.N_ROWS))
     return found.select(*key, "last.*", c.N_ROWS, F.lit(ingest_id).alias(c.INGEST_ID))
 
 
 def _one_target() -> Column:
-    takes_largest = F.col(c.METRIC_KIND).isin(*LARGEST_OF_DUPLICATES)
     low, high = F.min(c.TARGET), F.max(c.TARGET)
     # Minimum and maximum, as they do not depend on the order of rows, which Spark does not keep.
-    one = F.when(F.max(takes_largest) | (low == high), high).otherwise(low / 2 + high / 2)
+    one = F.when(F.max(_TAKES_LARGEST) | (low == high), high).otherwise(low / 2 + high / 2)
     return one.alias(c.TARGET)
 
 
@@ -203,15 +243,14 @@ def find_outdated(found: DataFrame, known: DataFrame) -> DataFrame:
     return joined.where(is_older).drop("known_revision")
 
 
-def build_rejected_rows(rows: DataFrame, ingest_id: str) -> DataFrame:
+def build_rejected_rows(refused: DataFrame, ingest_id: str) -> DataFrame:
     """The rows refused, as they came; identical ones once, with their count."""
     return (
-        rows.where(F.col(c.REASON).isNotNull())
-        .groupBy(c.RAW, c.REASON)
+        refused.groupBy(c.RAW, c.REASON)
         .agg(
             F.min(c.SOURCE_FILE).alias(c.SOURCE_FILE),
             F.min(c.DETAIL).alias(c.DETAIL),
-            F.count("*").alias(c.N_ROWS),
+            F.sum(c.N_ROWS).alias(c.N_ROWS),
         )
         .withColumn(c.INGEST_ID, F.lit(ingest_id))
     )

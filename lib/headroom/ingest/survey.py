@@ -13,10 +13,10 @@ from headroom import columns as c
 from headroom.config import METRIC_KINDS, Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import DOUBT, FORM, PERIOD
+from headroom.ingest.rows import DOUBT, EVIDENCE, FORM, PERIOD
 from headroom.ingest.times import TIME_ZONES
 
-_N_MISSING = "n_missing"
+_N_MISSING, _IS_EMPTY = "n_missing", "is_empty"
 _DIGEST_PARTS = ("digest_low", "digest_high")
 _BITS = 31  # sums of 31 bits stay inside a long for 4 billion rows
 
@@ -41,7 +41,7 @@ class Totals:
 
 
 def build_survey(rows: DataFrame) -> DataFrame:
-    """One row per item, period, attributes, form of time, doubt and reason: counts,
+    """One row per item, period, attributes, form of time, doubt reason and evidence: counts,
     first and last time, digest parts.
 
     Only numbers are aggregated, which Spark does by hashing, without a sort of the rows.
@@ -50,7 +50,7 @@ def build_survey(rows: DataFrame) -> DataFrame:
     mask = F.lit(2**_BITS - 1)
     high = F.shiftrightunsigned(content, _BITS)
     key = (c.ITEM_ID, PERIOD, c.REASON, FORM, DOUBT, *mapping.ATTRIBUTES, mapping.DIMENSION_VALUES)
-    return rows.groupBy(*key).agg(
+    return rows.groupBy(*key, EVIDENCE).agg(
         F.count("*").alias(c.N_ROWS),
         F.count_if(F.col(c.TARGET).isNull()).alias(_N_MISSING),
         F.min(c.TIMESTAMP).alias(c.FIRST_SEEN),
@@ -101,7 +101,8 @@ def digest_ingest(source: Source, totals: Totals) -> str:
 
 def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFrame:
     """One row per item met, with the attributes of its latest good row; first and last time also
-    over what is `known` of it. An item whose rows were all refused has its row too."""
+    over what is `known` of it. An item whose rows were all refused has its row too; a cell of a
+    wide table that never holds a value is no item, for not all of them have every metric."""
     attributes = [*mapping.ATTRIBUTES, mapping.DIMENSION_VALUES]
     is_kept = F.col(c.REASON).isNull()
     latest = F.max(F.struct(is_kept, F.col(c.LAST_SEEN), *attributes)).alias("latest")
@@ -112,7 +113,9 @@ def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFram
             latest,
             F.min(F.when(is_kept, F.col(c.FIRST_SEEN))).alias(c.FIRST_SEEN),
             F.max(F.when(is_kept, F.col(c.LAST_SEEN))).alias(c.LAST_SEEN),
+            F.every(is_kept & (F.col(_N_MISSING) == F.col(c.N_ROWS))).alias(_IS_EMPTY),
         )
+        .where(~F.col(_IS_EMPTY) | F.lit(not source.is_wide))
     )
     before = known.select(
         c.ITEM_ID,
@@ -127,6 +130,7 @@ def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFram
     )
     return merged.withColumns(
         {
+            c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
             c.DIMENSIONS: _dimensions(F.col(mapping.DIMENSION_VALUES), source.dimensions),
             c.METRIC_KIND: _known(c.METRIC_KIND, METRIC_KINDS, source.defaults.metric_kind),
             c.TIME_ZONE: _known(c.TIME_ZONE, TIME_ZONES, source.defaults.time_zone),
