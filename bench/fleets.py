@@ -119,7 +119,9 @@ def calendar(
     """Loss of what was served in the steps of live events, by metric, with and without them."""
     for draw in range(options.draws):
         seed = options.seed + draw
-        config = build_config({"warehouse": f"{folder}/{seed}", "seed": seed})
+        # 24 days are judged, in which there are about five events.
+        sizes = {"simulate": {"days": 91}, "backtest": {"windows": 12}}
+        config = build_config({"warehouse": f"{folder}/{seed}", "seed": seed, **sizes})
         series = made_series(spark, config, simulate.run, ingest.run, features.run)
         nothing = F.lit(None).cast(series.schema[c.SERIES_EVENTS].dataType)
         inside = live_steps(series)
