@@ -49,6 +49,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1000, help="hourly steps of each")
     parser.add_argument("--giant-series", type=int, default=0, help="rows of one more series")
     parser.add_argument("--giant-group", type=int, default=0, help="series of one group, of a week")
+    parser.add_argument("--tiny-series", type=int, default=0, help="series of five rows")
     parser.add_argument("--runs", type=int, default=5)
     return parser.parse_args()
 
@@ -67,9 +68,13 @@ def make_config(warehouse: str, options: argparse.Namespace) -> Config:
 
 
 def add_giants(tables: Tables, options: argparse.Namespace) -> None:
-    """One series far longer, and one group far larger, than the others."""
+    """One series far longer, one group far larger, and series far shorter than the others."""
     spark = tables.spark
-    wanted = (("giant", 1, options.giant_series), ("crowd", options.giant_group, 7 * 24))
+    wanted = (
+        ("giant", 1, options.giant_series),
+        ("crowd", options.giant_group, 7 * 24),
+        ("dust", options.tiny_series, 5),
+    )
     for group, n_items, n_steps in wanted:
         if not n_items * n_steps:
             continue
