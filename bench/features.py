@@ -85,6 +85,7 @@ def add_giants(tables: Tables, options: argparse.Namespace) -> None:
             F.timestamp_seconds(F.lit(0) + step * 3600).alias(c.TIMESTAMP),
             (100 + F.rand(seed=1)).alias(c.TARGET),
             F.lit(1).alias(c.N_ROWS),
+            F.lit(None).cast(OBSERVATIONS.schema[c.REVISION].dataType).alias(c.REVISION),
             F.lit(group).alias(c.INGEST_ID),
         )
         tables.merge(rows, OBSERVATIONS)
