@@ -18,7 +18,7 @@ from headroom.tables import Tables
 from jobs import features, ingest
 
 
-def start(spark: SparkSession, warehouse: str, body: Any, **sections: Any) -> Job:
+def start(spark: SparkSession, warehouse: str, body: Any, /, **sections: Any) -> Job:
     """Runs the job's body alone: a failure is raised, and no run is recorded."""
     config = build_config({"warehouse": warehouse, **sections})
     job = Job("job", config, Tables(spark, warehouse))
