@@ -41,6 +41,8 @@ SERVED = "served"
 def main() -> None:
     options = parse()
     with tempfile.TemporaryDirectory() as folder:
+        if options.before:
+            options.data = cut(options.data, options.before, Path(folder))
         warehouses = [run(options, seed, f"{folder}/{seed}") for seed in options.seeds]
         spark = local_session()
         measured = [measure(spark, warehouse, options) for warehouse in warehouses]
@@ -55,9 +57,25 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--freq", default="h")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7])
     parser.add_argument("--naive2", type=float, nargs=2, metavar=("SMAPE", "MASE"))
+    parser.add_argument(
+        "--before",
+        type=int,
+        default=0,
+        metavar="ROWS",
+        help="leave out the last rows of every series: on what is left settings are chosen",
+    )
     parser.add_argument("--peers", action="store_true", help="DeepAR, Theta and ETS beside it")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value")
     return parser.parse_args()
+
+
+def cut(data: Path, rows: int, folder: Path) -> Path:
+    """The same data without the last rows of every series."""
+    whole = pd.read_parquet(data).sort_values(["item_id", "timestamp"])
+    kept = whole[whole.groupby("item_id").cumcount(ascending=False) >= rows]
+    target = folder / data.name
+    kept.to_parquet(target)
+    return target
 
 
 def run(options: argparse.Namespace, seed: int, warehouse: str) -> str:

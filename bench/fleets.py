@@ -34,6 +34,7 @@ from headroom.model.artifact import digest
 from headroom.schemas import SERIES
 from headroom.scoring import OK, ModelFile
 from headroom.series.methods import LOG_AR, LSTM, SEASONAL_NAIVE
+from headroom.series.metrics import quantile_losses
 from headroom.tables import Tables
 from headroom.training.ensemble import export, starting_weights, task_of, train_ensemble
 from jobs import features, ingest, simulate
@@ -81,7 +82,7 @@ def small(
     for draw in range(options.draws):
         chosen = np.random.default_rng([options.seed, draw]).choice(items, options.size, False)
         fleet = series.where(F.col(c.ITEM_ID).isin(chosen.tolist()))
-        measured = judged(fleet, fleet, config, f"small-{draw}")[0]
+        measured = judged(fleet, fleet, config, f"small-{draw}")
         found = {
             name: float(
                 np.mean([part[c.SMAPE].mean() / NAIVE2[0], part[c.MASE].mean() / NAIVE2[1]])
@@ -102,7 +103,7 @@ def withheld(
         place = F.pmod(F.xxhash64(F.lit(options.seed), F.lit(draw), c.ITEM_ID), F.lit(1000))
         drawn = series.withColumn("kept", place >= 1000 * SHARE_WITHHELD)
         kept = {row[0] for row in drawn.where("kept").select(c.ITEM_ID).collect()}
-        measured = judged(drawn.where("kept"), series, config, f"withheld-{draw}")[0]
+        measured = judged(drawn.where("kept"), series, config, f"withheld-{draw}")
         found: dict[str, Any] = {"draw": draw, "withheld": series.count() - len(kept)}
         for name in (LSTM, SERVED):
             relative = relative_losses(measured, name)
@@ -130,9 +131,14 @@ def calendar(
             ("with", series),
             ("without", series.withColumn(c.SERIES_EVENTS, nothing)),
         ):
-            steps = judged(known, known, config, f"calendar-{name}-{seed}")[1]
-            served = steps[steps[c.IS_SELECTED]].merge(inside, on=[c.ITEM_ID, c.TIMESTAMP])
-            sums = served.groupby(c.METRIC)[["loss", "size"]].sum()
+            steps = judged(known, known, config, f"calendar-{name}-{seed}", by_step=True)
+            served = steps.merge(inside, on=[c.ITEM_ID, c.TIMESTAMP])
+            quantiles = np.stack(served[c.QUANTILES].to_list())
+            served["loss"] = quantile_losses(
+                served[c.TARGET].to_numpy(), quantiles, config.forecast.quantile_levels
+            )
+            served["size"] = served[c.TARGET].abs()
+            sums = served.dropna(subset=["loss"]).groupby(c.METRIC)[["loss", "size"]].sum()
             losses[name] = sums["loss"] / sums["size"]
         cuts = 1 - losses["with"] / losses["without"]
         yield {"draw": draw, "steps": len(served), **{f"{m}, cut": v for m, v in cuts.items()}}
@@ -160,9 +166,10 @@ def made_series(spark: SparkSession, config: Config, *bodies: Any) -> DataFrame:
 
 
 def judged(
-    learnt: DataFrame, series: DataFrame, config: Config, name: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """BACKTESTS of `series` by networks that learnt from `learnt`, and every step's loss."""
+    learnt: DataFrame, series: DataFrame, config: Config, name: str, *, by_step: bool = False
+) -> pd.DataFrame:
+    """BACKTESTS of `series` by networks that learnt from `learnt`; with `by_step` what was served
+    there, step by step."""
     start = starting_weights(config)
     manifest = export(without_flagged(learnt), config, f"shards-{name}")
     task = task_of(learnt, manifest, config, name, start)
@@ -171,24 +178,13 @@ def judged(
     design = design_of(config, model)
     evaluations = evaluate(series, model, design, config.spark.series_per_task).persist()
     fleet = fleet_record(evaluations, design)
-    measured = build_backtests(evaluations, fleet, name, design).toPandas()
-    steps = build_backtest_forecasts(evaluations, fleet, design).select(
-        c.ITEM_ID, c.TIMESTAMP, c.MODEL, c.IS_SELECTED, _loss().alias("loss"),
-        F.abs(c.TARGET).alias("size"),
-    ).toPandas()  # fmt: skip
+    if by_step:
+        found = build_backtest_forecasts(evaluations, fleet, design).where(c.IS_SELECTED)
+    else:
+        found = build_backtests(evaluations, fleet, name, design)
+    measured = found.toPandas()
     evaluations.unpersist()
-    return measured, steps
-
-
-def _loss() -> Any:
-    """Twice the mean pinball loss of a step."""
-    error = f"({c.TARGET} - q.{c.QUANTILES})"
-    pinball = f"greatest(q.{c.QUANTILE_LEVELS} * {error}, (q.{c.QUANTILE_LEVELS} - 1) * {error})"
-    zipped = f"arrays_zip({c.QUANTILES}, {c.QUANTILE_LEVELS})"
-    return F.expr(
-        f"aggregate(transform({zipped}, q -> {pinball}), 0D, (a, x) -> a + x) * 2 "
-        f"/ size({c.QUANTILES})"
-    )
+    return measured
 
 
 def by_method(measured: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

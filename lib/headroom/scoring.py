@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ class ModelFile:
         from headroom.model.network import LEVELS
         from headroom.model.predict import load_predictor
 
-        return load_predictor(self.packed, self.sha256, back).quantiles, LEVELS
+        predictor = load_predictor(self.packed, self.sha256)
+        return partial(predictor.quantiles, back=back), LEVELS
 
 
 def methods_of(

@@ -120,9 +120,8 @@ def test_backtest_judges_every_series_by_every_method(pipeline: tuple[Config, Ta
     _, tables = pipeline
     found = rows_of(tables, BACKTEST_FORECASTS)
     assert found["item_id"].nunique() == 6
-    methods = METHODS
-    assert set(found["model"]) == set(methods)
-    assert len(found) == 6 * len(methods) * WINDOWS * HORIZON
+    assert set(found["model"]) == set(METHODS)
+    assert len(found) == 6 * len(METHODS) * WINDOWS * HORIZON
     one = found.groupby(["item_id", "forecast_start", "timestamp"])["is_selected"].sum()
     assert (one == 1).all()
     quantiles = np.stack(found["quantiles"])

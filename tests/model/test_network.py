@@ -10,7 +10,7 @@ from headroom.model import artifact
 from headroom.model.loss import pinball_loss
 from headroom.model.mx import mx
 from headroom.model.network import LEVELS, Shape, build_network, set_weights, weights_of
-from headroom.model.predict import Predictor, known_codes, load_predictor
+from headroom.model.predict import Predictor, known_codes
 from headroom.series.examples import N_PATCH, N_STEP, PERIODS, Examples
 from headroom.series.methods import SCRATCH
 from headroom.series.quantiles import normal_scores
@@ -73,10 +73,10 @@ def test_those_networks_forecast_a_window_that_saw_most_of_what_lies_before_it()
         artifact.Member(SCRATCH, SHAPE.to_dict(), weights, holdout)
         for weights, holdout in ((early, 96), (late, 48))
     ]
-    data = artifact.pack(members, {})
+    predictor = Predictor(artifact.unpack(artifact.pack(members, {})))
 
     def at(back: int) -> np.ndarray:
-        return load_predictor(data, artifact.digest(data), back).quantiles(examples())[SCRATCH]
+        return predictor.quantiles(examples(), back)[SCRATCH]
 
     for back, weights in ((0, late), (48, late), (49, early), (96, early)):
         np.testing.assert_array_equal(at(back), predicted(packed(weights), examples()))

@@ -61,6 +61,28 @@ def test_without_past_events_the_network_is_told_instead() -> None:
     np.testing.assert_array_equal(examples.sd[0], fitted.spreads[0, :HORIZON])
 
 
+def test_two_events_at_once_add_up_and_those_at_an_end_are_cut() -> None:
+    given = [event(-1, known_step=-9), event(50), event(51), event(LENGTH - 1)]
+    lifts = answers.past_lifts(make_panel(np.ones(LENGTH), events=given).events, LENGTH, DAY)[0]
+    assert (lifts / np.log(2)).round(9)[[0, 1, 2, 50, 51, 52, 53, 54]].tolist() == [
+        1, 1, 0, 1, 2, 2, 1, 0,
+    ]  # fmt: skip
+    assert lifts[-2:].tolist() == pytest.approx([0, np.log(2)])
+
+
+def test_what_comes_after_the_origin_changes_neither_answer_nor_forecast() -> None:
+    origin = LENGTH - 48
+    first, later = event(origin + 5, known_step=0), event(origin + 20, known_step=origin)
+    calm, wild = evenings(1.0, first), evenings(1.0, first, later)
+    wild.values[0, origin:] *= 7
+    one, two = (
+        build_examples(fit(panel, HORIZON, origin), np.array([0]), np.array([origin]))
+        for panel in (calm, wild)
+    )
+    for name in ("patches", "steps", "center", "sd"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
+
+
 def test_an_event_of_days_is_a_level_and_stays_with_the_network() -> None:
     panel = evenings(1.0, event(NEXT, last_step=NEXT + 30))
     assert answers.is_answered(panel.events, DAY)[0].tolist() == [True] * 4 + [False]

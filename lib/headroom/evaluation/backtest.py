@@ -1,8 +1,9 @@
 """Rolling-origin backtest: every method's forecast of windows that it has not seen.
 
 The last `backtest.windows` windows of a series judge; the `selection_windows` before them choose
-the method and its spread. A window is forecast by networks trained on what lies before it and all
-later windows of its sort; the floors are fitted anew at each origin.
+the method and its spread. The networks that forecast the former were trained on what lies before
+the first of them, those that stand in for them on the latter on what lies before all; the floors
+are fitted anew at each origin.
 
 `evaluate` makes one row per series with the forecasts of all windows and the losses that a choice
 needs; `verdict` turns these rows into tables, once the means over the fleet are known.

@@ -18,41 +18,46 @@ BATCH = 256  # windows at a time: bounds memory, whatever the fleet
 
 
 class Predictor:
-    """The members of an ensemble that may forecast one window, ready to predict.
+    """An ensemble ready to predict."""
 
-    The window begins `back` steps before the end of the series. Of each kind those predict that saw
-    most, of those that saw nothing of it. Raises ArtifactError where all of a kind did.
-    """
-
-    def __init__(self, model: Model, back: int = 0) -> None:
-        self.networks: dict[str, list[QuantileNetwork]] = {}
-        for member in _unbiased(model.members, back):
+    def __init__(self, model: Model) -> None:
+        self.members = model.members
+        self.networks: list[QuantileNetwork] = []
+        for member in model.members:
             network = build_network(Shape.of(member.shape), seed=0)
             set_weights(network, member.weights)
             network.hybridize()
-            self.networks.setdefault(member.kind, []).append(network)
+            self.networks.append(network)
 
-    def quantiles(self, examples: Examples) -> dict[str, Floats]:
+    def quantiles(self, examples: Examples, back: int = 0) -> dict[str, Floats]:
         """By kind the mean of its members' quantiles (window, step, level) at `network.LEVELS`, in
-        units of the floor's standard deviation around its mean."""
-        return {
-            kind: np.mean([_quantiles(network, examples) for network in networks], axis=0)
-            for kind, networks in self.networks.items()
-        }
+        units of the floor's standard deviation around its mean.
+
+        The windows begin `back` steps before the end of their series. Of each kind those members
+        predict that saw most, of those that saw nothing of that. Raises ArtifactError where all of
+        a kind did.
+        """
+        found: dict[str, list[Floats]] = {}
+        for place in _fair_members(self.members, back):
+            quantiles = _quantiles(self.networks[place], examples)
+            found.setdefault(self.members[place].kind, []).append(quantiles)
+        return {kind: np.mean(quantiles, axis=0) for kind, quantiles in found.items()}
 
 
-def _unbiased(members: Sequence[Member], back: int) -> list[Member]:
-    unseen = [member for member in members if member.holdout is None or member.holdout >= back]
-    if {member.kind for member in unseen} < {member.kind for member in members}:
+def _fair_members(members: Sequence[Member], back: int) -> list[int]:
+    """Their places."""
+    holdouts = [back if member.holdout is None else member.holdout for member in members]
+    unseen = [place for place, holdout in enumerate(holdouts) if holdout >= back]
+    least: dict[str, int] = {}
+    for place in unseen:
+        kind = members[place].kind
+        least[kind] = min(holdouts[place], least.get(kind, holdouts[place]))
+    if any(member.kind not in least for member in members):
         raise ArtifactError(
             f"the model has seen the window {back} steps before the end; run `train` with the same "
             "backtest.windows and backtest.selection_windows first"
         )
-    nearest: dict[str, int] = {}
-    for member in unseen:
-        holdout = member.holdout or 0
-        nearest[member.kind] = min(holdout, nearest.get(member.kind, holdout))
-    return [member for member in unseen if (member.holdout or 0) == nearest[member.kind]]
+    return [place for place in unseen if holdouts[place] == least[members[place].kind]]
 
 
 def _quantiles(network: QuantileNetwork, examples: Examples) -> Floats:
@@ -78,6 +83,6 @@ def known_codes(codes: NDArray[np.int64], cardinalities: tuple[int, ...]) -> NDA
 
 
 @lru_cache(maxsize=4)
-def load_predictor(data: bytes, sha256: str, back: int = 0) -> Predictor:
+def load_predictor(data: bytes, sha256: str) -> Predictor:
     """The predictor of packed weights, built once per Python process."""
-    return Predictor(unpack(data, sha256), back)
+    return Predictor(unpack(data, sha256))

@@ -46,7 +46,7 @@ def gather_accuracy(frames: Mapping[str, DataFrame]) -> Accuracy | None:
     first, last = from_epoch(span[c.STARTS_AT]), from_epoch(span[c.ENDS_AT])
     if first is None or last is None:
         return None
-    slices = to_slices(to_item_sums(backtests), series).collect()
+    slices = to_slices(to_item_sums(backtests), series).collect()  # cut to the largest
     return Accuracy(
         n_windows=span[c.WINDOW],
         first_window=first,

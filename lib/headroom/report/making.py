@@ -67,7 +67,7 @@ def _epochs(log: DataFrame) -> list[Row]:
         .withColumn(_BACK, F.row_number().over(whole.orderBy(F.desc(c.EPOCH))) - 1)
         .where(F.col(_BACK) % F.col(_STRIDE) == 0)
         .orderBy(_MEMBER, c.EPOCH)
-        .collect()
+        .collect()  # at most EPOCHS a member
     )
 
 

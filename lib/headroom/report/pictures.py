@@ -177,7 +177,7 @@ def _read(
         .withColumn(c.START, epoch(c.START))
         .drop(c.OBSERVED, c.FLAGGED, c.STATIC_CODES, c.SERIES_EVENTS)
         .join(judged.where(mine).select(c.ITEM_ID, _RATIO, c.COVERAGE_90), c.ITEM_ID)
-        .collect()
+        .collect()  # the series with a picture, and of these the part that is drawn
     )
     length = config.forecast.prediction_length
     forecasts = _fans(frames.get(s.FORECASTS.name), chosen, length, 1)

@@ -43,14 +43,14 @@ def is_answered(events: Events, longest: int) -> NDArray[np.bool_]:
 def past_lifts(events: Events, n_steps: int, longest: int) -> Floats:
     """The logarithm of the lift told for each step (series, step), 0 outside of events and where
     the event was not known yet."""
+    begin = np.maximum(np.maximum(events.first, events.known), 0)
+    end = np.minimum(events.last + 1, n_steps)
+    row, place = np.nonzero(is_answered(events, longest) & (begin < end))
+    length = (end - begin)[row, place]
+    step = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
     lifts = np.zeros((len(events.kind), n_steps))
-    steps = np.arange(n_steps)
-    chosen = is_answered(events, longest)
-    for place in np.flatnonzero(chosen.any(axis=0)):
-        begin = np.maximum(events.first[:, place], events.known[:, place])
-        inside = (steps >= begin[:, None]) & (steps <= events.last[:, place, None])
-        inside &= chosen[:, place, None]
-        lifts += inside * _log_lift(events.lift[:, place])[:, None]
+    at = (np.repeat(row, length), np.repeat(begin[row, place], length) + step)
+    np.add.at(lifts, at, np.repeat(_log_lift(events.lift[row, place]), length))
     return lifts
 
 
