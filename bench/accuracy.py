@@ -65,6 +65,7 @@ def parse() -> argparse.Namespace:
         help="leave out the last rows of every series: on what is left settings are chosen",
     )
     parser.add_argument("--peers", action="store_true", help="DeepAR, Theta and ETS beside it")
+    parser.add_argument("--epochs", type=int, default=100, help="of DeepAR (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="a.b=value")
     return parser.parse_args()
 
@@ -132,7 +133,7 @@ def run_peers(tables: Tables, options: argparse.Namespace) -> Path:
     command = [
         str(python), str(ROOT / "bench/peers.py"), f"{folder}/series.parquet", str(folder),
         f"--horizon={options.horizon}", f"--windows={options.windows}", f"--freq={options.freq}",
-        f"--season={season}",
+        f"--season={season}", f"--epochs={options.epochs}", f"--seed={options.seeds[0]}",
     ]  # fmt: skip
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": ""})
     return folder
