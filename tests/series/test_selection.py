@@ -1,6 +1,7 @@
 """The choice per series."""
 
 import numpy as np
+import pytest
 
 from headroom.series.selection import (
     FACTORS,
@@ -18,7 +19,7 @@ LEVELS = (0.1, 0.5, 0.9)
 def record(*by_method: float, enough_at: float = 1.0) -> Record:
     """Log losses that are smallest at factor 1, and intervals that hold from a factor on."""
     bowl = np.abs(np.log(FACTORS))
-    covered = np.where(np.array(FACTORS) >= enough_at, 0.86, 0.7)
+    covered = 0.85 + 0.1 * (np.array(FACTORS) - enough_at)
     return Record(
         np.log(np.array(by_method))[:, None] + bowl[None, :], np.tile(covered, (len(by_method), 1))
     )
@@ -30,11 +31,11 @@ def test_the_best_method_serves_as_it_is_where_its_intervals_hold() -> None:
 
 
 def test_it_is_widened_until_they_hold() -> None:
-    narrow = record(3, 2, 1, enough_at=1.35)
-    assert choose(METHODS, narrow, narrow, 4).factor == 1.35
-    assert choose(METHODS, record(3, 2, 1, enough_at=99), record(3, 2, 1, enough_at=99), 4) == (
-        choose(METHODS, None, record(3, 2, 1, enough_at=2.5), 0)
-    )
+    for enough_at in (1.35, 1.42):  # one of FACTORS, and one between
+        narrow = record(3, 2, 1, enough_at=enough_at)
+        assert choose(METHODS, narrow, narrow, 4).factor == pytest.approx(enough_at)
+    never = record(3, 2, 1, enough_at=99)
+    assert choose(METHODS, never, never, 4).factor == max(FACTORS)
 
 
 def test_a_tie_goes_to_the_simpler_method() -> None:

@@ -67,18 +67,18 @@ def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows:
     `methods` are in the order in which ties are decided; `own` is None where the series had no
     window. Its record is shrunk towards the fleet's as if that were WHOLE further windows, losses
     each relative to their mean. Each method takes the smallest factor at which its intervals cover
-    what they say; the method with the smallest loss there serves.
+    what they say, read off between FACTORS; the method with the smallest loss there serves.
     """
     losses, covered = fleet.losses - fleet.losses.mean(), fleet.covered
     if own is not None and np.isfinite(own.losses).all():
         weight = n_windows / (n_windows + WHOLE)
         losses = weight * (own.losses - own.losses.mean()) + (1 - weight) * losses
         covered = weight * own.covered + (1 - weight) * covered
-    enough = covered >= np.mean(INTERVALS)
-    factors = np.where(enough.any(axis=1), enough.argmax(axis=1), len(FACTORS) - 1)
-    best = losses[np.arange(len(methods)), factors]
+    asked = float(np.mean(INTERVALS))
+    factors = [float(np.interp(asked, share, FACTORS)) for share in covered]
+    best = [float(np.interp(f, FACTORS, loss)) for f, loss in zip(factors, losses, strict=True)]
     chosen = 0
     for place in range(1, len(methods)):
         if best[place] < best[chosen] + np.log(1 - TIE):
             chosen = place
-    return Choice(methods[chosen], FACTORS[factors[chosen]], float(np.exp(best[chosen])))
+    return Choice(methods[chosen], factors[chosen], float(np.exp(best[chosen])))
