@@ -397,7 +397,7 @@ class Training(Settings):
         "over the horizon alone, or none.",
     )
     members: int = Field(
-        4,
+        2,
         ge=1,
         le=20,
         description="Networks that learn from the fleet and serve; one of "
