@@ -37,6 +37,7 @@ _READER_OPTIONS = {
     "json": {"primitivesAsString": "true"},
 }
 _GONE = "is_gone"
+_LAST_COMMIT = "spark.databricks.delta.lastCommitVersionInSession"
 
 
 class Tables:
@@ -140,8 +141,7 @@ class Tables:
             .whenMatchedUpdateAll(newer)
             .whenNotMatchedInsertAll()
         )
-        _with_retries(merge.execute, table)
-        return self._written(table)
+        return self._write(merge.execute, table)
 
     def move(self, frame: DataFrame, gone: DataFrame, table: Table, update: bool) -> DataFrame:
         """In one commit: rows whose first key column is in the only column of `gone` are deleted,
@@ -162,8 +162,7 @@ class Tables:
         )
         if update:
             merge = merge.whenMatchedUpdateAll(f"NOT new.{_GONE}")
-        _with_retries(merge.whenNotMatchedInsertAll(f"NOT new.{_GONE}").execute, table)
-        return self._written(table)
+        return self._write(merge.whenNotMatchedInsertAll(f"NOT new.{_GONE}").execute, table)
 
     def maintain(self, table: Table) -> None:
         """Small files compacted, and files dropped that no version of the last week needs."""
@@ -172,13 +171,17 @@ class Tables:
 
     def _save(self, writer: DataFrameWriter, table: Table) -> DataFrame:
         if is_catalog(self.warehouse):
-            _with_retries(lambda: writer.saveAsTable(self._name(table)), table)
-        else:
-            _with_retries(lambda: writer.save(self._path(table)), table)
-        return self._written(table)
+            return self._write(lambda: writer.saveAsTable(self._name(table)), table)
+        return self._write(lambda: writer.save(self._path(table)), table)
 
-    def _written(self, table: Table) -> DataFrame:
-        version = self.version(table)
+    def _write(self, write: Callable[[], Any], table: Table) -> DataFrame:
+        """The table as written."""
+        self.spark.conf.unset(_LAST_COMMIT)
+        _with_retries(write, table)
+        # Delta tells the version that it made; to ask for it takes a Spark job. A write that
+        # changed nothing makes none.
+        told = self.spark.conf.get(_LAST_COMMIT, "")
+        version = int(told) if told else self.version(table)
         self.written_versions[table.name] = version
         self.read_versions.pop(table.name, None)
         return self.read_at(table, version)
@@ -256,7 +259,7 @@ def first_line(error: BaseException) -> str:
 
 
 _JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w$]+\.)+[\w$]+: (.+)$")
-_JAVA_FILE = re.compile(r"while reading file (\S+?)\.?(?:\s|$)")
+_JAVA_FILE = re.compile(r"(?:while reading|converted in) file (\S+?)\.?(?:\s|$)")
 _ERROR_LINE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Warning|Interrupt|Exit): ")
 
 
