@@ -180,7 +180,7 @@ class Tables:
         _with_retries(write, table)
         # Delta tells the version that it made; to ask for it takes a Spark job. A write that
         # changed nothing makes none.
-        told = self.spark.conf.get(_LAST_COMMIT, "")
+        told = self.spark.conf.get(_LAST_COMMIT, None)
         version = int(told) if told else self.version(table)
         self.written_versions[table.name] = version
         self.read_versions.pop(table.name, None)
