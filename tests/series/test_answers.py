@@ -51,6 +51,30 @@ def test_the_next_event_is_in_the_floor_and_the_last_one_leaves_no_echo() -> Non
     np.testing.assert_allclose(x, expected, rtol=0.1)
 
 
+def test_an_event_of_no_told_lift_is_as_large_as_those_told_before_and_less_certain() -> None:
+    past = event(20 * 24 + 19, expected_lift=None)
+    panel = evenings(1.0, past, event(NEXT, expected_lift=None))
+    panel.values[0, past["first_step"] : past["last_step"] + 1] *= 3
+    sized = fit(evenings(1.0, event(NEXT)), HORIZON)
+    usual = fit(panel, HORIZON)
+    row, origin = np.array([0]), np.array([LENGTH])
+    told, untold = (build_examples(fitted, row, origin) for fitted in (sized, usual))
+    inside = slice(NEXT - LENGTH, NEXT - LENGTH + 3)
+    assert usual.answers.share[0] == pytest.approx(1.0, abs=0.1)  # the past one taught nothing
+    np.testing.assert_allclose(untold.center[0], told.center[0], atol=0.15)
+    assert (untold.sd[0][inside] > 1.5 * told.sd[0][inside]).all()
+    assert not untold.steps[0, :, -5].any()  # nor is the network told
+
+
+def test_the_usual_lift_is_that_of_what_was_told_before() -> None:
+    given = [event(50, expected_lift=lift) for lift in (0.5, 2.0, None)]
+    given.append(event(90, expected_lift=9.0, known_step=60))
+    events = make_panel(np.ones(LENGTH), events=given).events
+    filled = answers.with_usual_lifts(events, 60, DAY).lift[0]
+    assert filled.tolist() == pytest.approx([0.5, 2.0, np.sqrt(1.5 * 3.0) - 1, 9.0])
+    assert answers.with_usual_lifts(events, -200, DAY).lift[0, 2] == 0
+
+
 def test_without_past_events_the_network_is_told_instead() -> None:
     rng = np.random.default_rng(1)
     values = 50 * rng.lognormal(0, 0.1, LENGTH)

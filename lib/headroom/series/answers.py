@@ -5,9 +5,10 @@ So each series has an answer of its own, the share of the lift that arrives (on 
 estimated from the events it has been through: their steps are taken out of the history before the
 floor is fitted, and what they were beyond the floor is regressed on the lift that was told.
 Bayesian linear regression through the origin, one normal prior for all (Bishop, PRML, §3.3).
+An event of which no lift is told is expected to be as large as those told to the series before.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ Ints = NDArray[np.int64]
 LIVE = EVENT_KINDS.index("live_event")
 PRIOR = 0.5  # standard deviation of answers
 DOUBT = 0.25  # relative error of what is told
+DOUBT_UNTOLD = 0.7  # of the usual lift, where none is told: lifts differ so much among themselves
 RUN = 3.0  # steps of an event whose errors are as one
 
 
@@ -31,6 +33,16 @@ class Answers:
     share: Floats
     variance: Floats
     is_known: NDArray[np.bool_]
+
+
+def with_usual_lifts(events: Events, until: int, longest: int) -> Events:
+    """The events, with the mean of the lifts (on the logarithm) that each series was told of before
+    step `until` in place of those that are not told; they stay 0 where none was told before."""
+    told = is_answered(events, longest) & (events.known < until)
+    total = (told * _log_lift(events.lift)).sum(axis=1)
+    usual = np.expm1(total / np.maximum(told.sum(axis=1), 1))
+    untold = (events.kind == LIVE) & (events.lift == 0)
+    return replace(events, lift=np.where(untold, usual[:, None], events.lift))
 
 
 def is_answered(events: Events, longest: int) -> NDArray[np.bool_]:
@@ -74,10 +86,11 @@ def fit_answers(beyond: Floats, lifts: Floats, noise: Floats) -> Answers:
     return Answers(np.clip(share, -1.0, 2.0) * is_known, variance * is_known, is_known)
 
 
-def effect(answers: Answers, rows: Ints, lifts: Floats) -> tuple[Floats, Floats]:
-    """Mean and variance (window, step) of what these lifts add."""
+def effect(answers: Answers, rows: Ints, lifts: Floats, told: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance (window, step) of what these lifts add, of which so much was told."""
     share, variance = answers.share[rows][:, None], answers.variance[rows][:, None]
-    return share * lifts, lifts**2 * (variance + (DOUBT * share) ** 2)
+    doubt = (DOUBT * told) ** 2 + (DOUBT_UNTOLD * (lifts - told)) ** 2
+    return share * lifts, lifts**2 * variance + share**2 * doubt
 
 
 def _log_lift(lift: Floats) -> Floats:

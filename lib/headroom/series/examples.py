@@ -18,8 +18,9 @@ from headroom.series.answers import (
     fit_answers,
     is_answered,
     past_lifts,
+    with_usual_lifts,
 )
-from headroom.series.panel import EVENT_KINDS, Panel
+from headroom.series.panel import EVENT_KINDS, Events, Panel
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -43,6 +44,7 @@ class Fitted:
     z: Floats  # (series, step) standardised, NaN where not observed
     usual: Floats  # (series, step) the same without what live events added
     cleaned: Floats  # (series, step)
+    events: Events  # with the usual lift where none is told
     answers: Answers  # to live events
     spreads: Floats  # (series, step ahead) the floor's standard deviation
     local: Ints  # (series, step + horizon) seconds on the local clock
@@ -70,7 +72,8 @@ def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
     seasons = panel.freq.seasons
     period = seasons[0] if seasons else max(1, min(horizon, 12))
     until = panel.n_steps if fitted_until is None else fitted_until
-    lifts = past_lifts(panel.events, panel.n_steps, period)
+    events = with_usual_lifts(panel.events, until, period)
+    lifts = past_lifts(events, panel.n_steps, period)
     ordinary = np.where(lifts != 0, np.nan, panel.values)
     floor, cleaned = flr.fit_floor(ordinary[:, :until], seasons)
     z = floor.scale.forward(panel.values)
@@ -78,13 +81,15 @@ def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
         cleaned = flr.clean(floor, floor.scale.forward(ordinary))
     floor = floor.reaching(z[:, :until])
     spreads = flr.spread(floor, max(horizon, period))
-    lifts /= floor.scale.width[:, None]
-    beyond = np.where(lifts != 0, z - cleaned, np.nan)[:, :until]
-    answers = fit_answers(beyond, lifts[:, :until], spreads[:, min(2, spreads.shape[1] - 1)] ** 2)
-    usual = z - answers.share[:, None] * lifts
+    told = past_lifts(panel.events, until, period) / floor.scale.width[:, None]
+    # Before all lags of a series lie in its history the floor is no measure.
+    measured = np.arange(until) >= (panel.n_steps - panel.lengths + floor.reaches)[:, None]
+    beyond = np.where((told != 0) & measured, (z - cleaned)[:, :until], np.nan)
+    answers = fit_answers(beyond, told, spreads[:, min(2, spreads.shape[1] - 1)] ** 2)
+    usual = z - answers.share[:, None] * lifts / floor.scale.width[:, None]
     local = panel.local_seconds(horizon)
     return Fitted(
-        panel, floor, z, usual, cleaned, answers, spreads, local, horizon, period, seasons
+        panel, floor, z, usual, cleaned, events, answers, spreads, local, horizon, period, seasons
     )
 
 
@@ -93,10 +98,9 @@ def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
     horizon = fitted.horizon
     floor = fitted.floor
     center = flr.forecast(floor, fitted.cleaned, rows, origins, horizon)
-    lifts = coming_lifts(fitted.panel.events, rows, origins, horizon, fitted.period)
-    added, doubt = effect(fitted.answers, rows, lifts / floor.scale.width[rows, None])
-    center, sd = center + added, np.sqrt(fitted.spreads[rows, :horizon] ** 2 + doubt)
+    sd = fitted.spreads[rows, :horizon]
     errors = _past_errors(fitted, rows, origins)
+    # The network sees the floor as it is without events: what these add is no error to be undone.
     steps = np.concatenate(
         [
             _seasonal(fitted, rows, origins, center, sd),
@@ -109,6 +113,12 @@ def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
         ],
         axis=2,
     )
+    lifts, told = (
+        coming_lifts(events, rows, origins, horizon, fitted.period) / floor.scale.width[rows, None]
+        for events in (fitted.events, fitted.panel.events)
+    )
+    added, doubt = effect(fitted.answers, rows, lifts, told)
+    center, sd = center + added, np.sqrt(sd**2 + doubt)
     target, mask = _targets(fitted.z, rows, origins, center, sd)
     return Examples(
         _patches(fitted, rows, origins, errors).astype(np.float32),
@@ -271,8 +281,8 @@ def _event_features(fitted: Fitted, rows: Ints, origins: Ints, sd: Floats) -> Fl
         return features
     unit = 2 * fitted.floor.scale.width[rows, None] * sd
     visible = (events.known[rows] < origins[:, None]) & (events.kind[rows] >= 0)
-    told = is_answered(events, fitted.period) & fitted.answers.is_known[:, None]
-    visible &= ~told[rows]
+    answered = is_answered(fitted.events, fitted.period) & fitted.answers.is_known[:, None]
+    visible &= ~answered[rows]
 
     def during(steps: Ints) -> NDArray[np.bool_]:
         """(window, event, step)"""
