@@ -196,7 +196,9 @@ class Tables:
 
     def _delta(self, table: Table) -> DeltaTable:
         if is_catalog(self.warehouse):
-            return DeltaTable.forName(self.spark, self._name(table))
+            # Delta 3 takes no more than two parts, which lie in the session's catalog.
+            name = self._name(table).removeprefix("spark_catalog.")
+            return DeltaTable.forName(self.spark, name)
         return DeltaTable.forPath(self.spark, self._path(table))
 
 
@@ -259,7 +261,7 @@ def first_line(error: BaseException) -> str:
 
 
 _JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w$]+\.)+[\w$]+: (.+)$")
-_JAVA_FILE = re.compile(r"(?:while reading|converted in) file (\S+?)\.?(?:\s|$)")
+_JAVA_FILE = re.compile(r"(?:while reading file|converted in file|CSV file:) (\S+?)\.?(?:\s|$)")
 _ERROR_LINE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Warning|Interrupt|Exit): ")
 
 
