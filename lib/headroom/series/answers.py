@@ -22,6 +22,7 @@ LIVE = EVENT_KINDS.index("live_event")
 PRIOR = 0.5  # standard deviation of answers
 DOUBT = 0.25  # relative error of what is told
 DOUBT_UNTOLD = 0.7  # of the usual lift, where none is told: lifts differ so much among themselves
+CERTAIN = 2.0  # an answer is so many standard deviations from none
 RUN = 3.0  # steps of an event whose errors are as one
 
 
@@ -83,7 +84,9 @@ def fit_answers(beyond: Floats, lifts: Floats, noise: Floats) -> Answers:
     share = (known * np.nan_to_num(beyond)).sum(axis=1) / RUN / np.maximum(weight, 1e-12)
     is_known = (known != 0).any(axis=1)
     variance = noise / np.maximum(weight, 1e-12)
-    return Answers(np.clip(share, -1.0, 2.0) * is_known, variance * is_known, is_known)
+    # What may well be noise would only add noise: such a series does not answer.
+    answers = is_known & (share**2 > CERTAIN**2 * variance)
+    return Answers(np.clip(share, -1.0, 2.0) * answers, variance * answers, is_known)
 
 
 def effect(answers: Answers, rows: Ints, lifts: Floats, told: Floats) -> tuple[Floats, Floats]:
