@@ -51,6 +51,21 @@ def test_merging_updates_what_is_there_and_inserts_the_rest(
         same(written, frame(spark, ("a", T0, 5.0, "y"), ("a", T1, 6.0, "y")))
 
 
+def test_each_write_tells_its_own_version(spark: SparkSession, tables: Tables) -> None:
+    one, nothing = frame(spark, ("a", T0, 1.0, "x")), frame(spark)
+    for write in (
+        lambda: tables.replace(one, OBSERVATIONS),
+        lambda: tables.merge(one, OBSERVATIONS),
+        lambda: tables.replace(one, OBSERVATIONS, {"ingest_id": "x"}),
+        lambda: tables.replace(nothing, OBSERVATIONS),
+        lambda: tables.replace(nothing, OBSERVATIONS),  # no commit: Delta tells of none
+    ):
+        tables.create(EVENTS)
+        tables.replace(tables.read(EVENTS), EVENTS)  # another table, with versions of its own
+        write()
+        assert tables.written_versions[OBSERVATIONS.name] == tables.version(OBSERVATIONS)
+
+
 def test_a_job_reads_one_version_of_a_table(spark: SparkSession, tables: Tables) -> None:
     tables.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
     reader = Tables(spark, tables.warehouse)

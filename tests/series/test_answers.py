@@ -33,6 +33,19 @@ def test_the_share_of_the_lift_that_arrives_is_found(share: float) -> None:
     assert fit(evenings(share), HORIZON).answers.share[0] == pytest.approx(share, abs=0.1)
 
 
+def test_an_answer_that_may_be_noise_is_none() -> None:
+    found = fit(evenings(0.0), HORIZON).answers
+    assert (found.share[0], found.variance[0]) == (0, 0)
+    assert found.is_known[0]  # so the network is not told either
+
+
+def test_nothing_is_measured_before_all_lags_lie_in_the_history() -> None:
+    early = event(30)
+    panel = evenings(0.5, early)
+    panel.values[0, early["first_step"] : early["last_step"] + 1] *= 50
+    assert fit(panel, HORIZON).answers.share[0] == pytest.approx(0.5, abs=0.1)
+
+
 def test_the_next_event_is_in_the_floor_and_the_last_one_leaves_no_echo() -> None:
     origin = np.array([LENGTH])
     known, unknown = event(NEXT, known_step=LENGTH - 1), event(NEXT, known_step=LENGTH)
@@ -45,6 +58,7 @@ def test_the_next_event_is_in_the_floor_and_the_last_one_leaves_no_echo() -> Non
     inside &= np.arange(HORIZON) <= NEXT - LENGTH + 2
     np.testing.assert_allclose(added[inside], np.log(2), rtol=0.15)
     np.testing.assert_allclose(added[~inside], 0, atol=1e-9)
+    np.testing.assert_array_equal(with_event.steps, without.steps)  # no error to be undone
     assert (with_event.sd[0][inside] > without.sd[0][inside]).all()
     x = untold.floor.scale.inverse(without.center)[0]
     expected = 50 + 20 * np.sin(np.arange(HORIZON) * 2 * np.pi / DAY)

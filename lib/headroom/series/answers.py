@@ -78,7 +78,8 @@ def coming_lifts(events: Events, rows: Ints, origins: Ints, horizon: int, longes
 
 def fit_answers(beyond: Floats, lifts: Floats, noise: Floats) -> Answers:
     """The answers of series from what their steps were beyond the floor (series, step), NaN where
-    not observed, the lifts told for them and the variance of the floor's errors (series,)."""
+    not to be measured, the lifts told for them and the variance of the floor's errors (series,).
+    A share within CERTAIN standard deviations of none is none."""
     known = np.where(np.isnan(beyond), 0.0, lifts)
     weight = (known**2).sum(axis=1) / RUN + noise / PRIOR**2
     share = (known * np.nan_to_num(beyond)).sum(axis=1) / RUN / np.maximum(weight, 1e-12)
