@@ -37,6 +37,15 @@ def test_only_long_series_look_back_to_the_third_and_fourth_season() -> None:
     assert 96 not in alone.lags
 
 
+@pytest.mark.parametrize(
+    ("span", "longest"), [(40, 3), (60, 25), (230, 25), (245, 49), (330, 49), (340, 169)]
+)
+def test_the_longer_a_lag_the_longer_is_the_series_that_uses_it(span: int, longest: int) -> None:
+    x = daily(15)[:span] * np.random.default_rng(5).lognormal(0, 0.1, span)
+    floor, _ = flr.fit_floor(x[None, :], HOURS)
+    assert floor.reaches.tolist() == [longest]
+
+
 def test_a_pure_season_is_continued() -> None:
     x = daily(30)[None, :]
     floor, cleaned = flr.fit_floor(x[:, :-24], HOURS)

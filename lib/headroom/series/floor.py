@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CLEAN_AT = 5.0  # one-step standard deviations
+SPAN = 2  # a lag is used by series that are so many times as long
+SPAN_SECOND = 5  # the same of the second repetition of the first season
 LONG_MEMORY = 200  # first seasons
 RIDGE = 1e-6  # on standardised values: only against singular systems
 MARGIN = 1.0  # forecasts stay within the observed range ± this many standard deviations
@@ -116,8 +118,8 @@ def fit_scale(x: Floats) -> Scale:
 def fit_floor(x: Floats, seasons: Sequence[int]) -> tuple[Floor, Floats]:
     """The floor of series (series, step), and their cleaned standardised values.
 
-    A series uses the lags up to half of its observed span; with too few points it keeps its
-    mean.
+    A series uses the lags that its observed span is long enough for; with too few points it keeps
+    its mean.
     """
     scale = fit_scale(x)
     z = scale.forward(x)
@@ -191,8 +193,10 @@ def _usable_lags(seasons: Sequence[int], spans: Ints) -> tuple[Ints, NDArray[np.
     """The lags that some series can use, and which of them each can (series, lag)."""
     near, distant = lags_for(seasons), distant_lags_for(seasons)
     lags = np.union1d(near, distant)
-    longest = LONG_MEMORY * max(seasons[:1], default=0)
-    needed = np.where(np.isin(lags, near), 2 * lags, longest)
+    first = max(seasons[:1], default=0)
+    is_second = (lags > first + 1) & (lags <= 2 * first + 1)
+    needed = np.where(is_second, SPAN_SECOND, SPAN) * lags
+    needed[~np.isin(lags, near)] = LONG_MEMORY * first
     usable = needed[None, :] <= spans[:, None]
     kept = np.isin(lags, near) | usable.any(axis=0)
     return lags[kept], usable[:, kept]

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 # Intervals are only ever widened: what a few quiet windows would take off is missing later.
 FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
 INTERVALS = (0.8, 0.9)  # that must hold what they say, on average of both
-WHOLE = 8.0  # windows' worth of weight that the fleet's record has in a series' choice
+WHOLE = 24.0  # windows' worth of weight that the fleet's record has in a series' choice
 TIE = 0.03  # a later method must be better by this share
 
 
