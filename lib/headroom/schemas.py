@@ -278,7 +278,7 @@ SELECTIONS = _table(
     (c.ITEM_ID, STRING),  # "" = every item that has no row of its own
     (c.METHOD, STRING),
     (c.FACTOR, DOUBLE),  # on the distance of the quantiles from the median
-    (c.SCORE, DOUBLE),  # expected loss relative to the mean over methods
+    (c.SCORE, DOUBLE),  # expected loss relative to the method in the middle
     (c.N_WINDOWS, INT),  # the choice rests on
     widening=f"{c.FACTOR} > 0",
 )

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from headroom.series.selection import (
+    BOUND,
     FACTORS,
     WHOLE,
     Record,
     choose,
+    relative_losses,
     selection_coverage,
     selection_losses,
 )
@@ -52,6 +54,17 @@ def test_a_few_windows_move_the_choice_only_as_far_as_they_weigh() -> None:
     fleet, own = record(2, 1, 0.8), record(2, 1, 1.1)
     assert choose(METHODS, own, fleet, 1).method == "network"
     assert choose(METHODS, own, fleet, int(50 * WHOLE)).method == "floor"
+
+
+def test_losses_are_told_beside_the_method_in_the_middle_and_no_series_outvotes_the_others() -> (
+    None
+):
+    by_factor = np.ones(len(FACTORS))
+    by_factor[1] = 1.2
+    found = relative_losses(np.array([2.0, 1.0, 1e-9])[:, None] * by_factor)
+    assert found[:, 0].tolist() == [BOUND, 0, -BOUND]
+    assert found[1, 1] == pytest.approx(np.log(1.2))
+    np.testing.assert_allclose(relative_losses(7 * np.exp(found)), found, atol=1e-12)
 
 
 def test_losses_prefer_the_spread_that_the_errors_have() -> None:

@@ -36,7 +36,12 @@ from headroom.scoring import OK, PANEL_COLUMNS, ModelFile, methods_of, spread_ov
 from headroom.series import metrics
 from headroom.series.methods import lower_bounds
 from headroom.series.panel import Panel, panel_of
-from headroom.series.selection import FACTORS, selection_coverage, selection_losses
+from headroom.series.selection import (
+    FACTORS,
+    relative_losses,
+    selection_coverage,
+    selection_losses,
+)
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +57,7 @@ EVALUATIONS = StructType(
         StructField("scales", ArrayType(DoubleType())),  # window: seasonal error before it
         StructField("floor_at", DoubleType()),  # quantiles are not below
         StructField(c.QUANTILES, ArrayType(DoubleType())),  # method × window × step × level
-        StructField(LOSSES, ArrayType(DoubleType())),  # method × factor, log
+        StructField(LOSSES, ArrayType(DoubleType())),  # method × factor, log, relative
         StructField(COVERED, ArrayType(DoubleType())),  # method × factor
         StructField(c.N_WINDOWS, IntegerType()),  # selection windows with a target
     ]
@@ -154,8 +159,8 @@ def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> 
 
 
 def _records(windows: Sequence[_Window], design: Design) -> tuple[Floats, Floats, list[int]]:
-    """Log selection losses and coverage (series, method, factor), NaN without a window, and the
-    number of windows."""
+    """Relative selection losses and coverage (series, method, factor), NaN without a window, and
+    the number of windows."""
     n_series = len(windows[0].target)
     shape = (n_series, len(design.methods), len(FACTORS))
     losses, covered = np.full(shape, np.nan), np.full(shape, np.nan)
@@ -173,8 +178,9 @@ def _records(windows: Sequence[_Window], design: Design) -> tuple[Floats, Floats
             forecasts = np.stack([window.quantiles[place, row] for window in usable])
             loss = selection_losses(targets, forecasts, design.levels)
             # The smallest loss worth telling apart: below it all methods are perfect.
-            losses[row, place] = np.log(loss + 1e-6 * np.nanmean(np.abs(targets)) + 1e-12)
+            losses[row, place] = loss + 1e-6 * np.nanmean(np.abs(targets)) + 1e-12
             covered[row, place] = selection_coverage(targets, forecasts, design.levels)
+        losses[row] = relative_losses(losses[row])
     return losses, covered, counts
 
 

@@ -23,18 +23,13 @@ Floats = NDArray[np.float64]
 
 
 def fleet_record(evaluations: DataFrame, design: Design) -> Record:
-    """Means over series: of the log losses, each series relative to its own mean, and of the
-    coverage."""
+    """Means of the relative losses and of the coverage over the series."""
     shape = (len(design.methods), len(FACTORS))
     rows = (
         evaluations.where(F.col(c.N_WINDOWS) > 0)
-        .withColumn("level", F.expr(f"aggregate({LOSSES}, 0D, (a, x) -> a + x) / size({LOSSES})"))
-        .select("level", F.posexplode(F.arrays_zip(LOSSES, COVERED)).alias("place", "one"))
+        .select(F.posexplode(F.arrays_zip(LOSSES, COVERED)).alias("place", "one"))
         .groupBy("place")
-        .agg(
-            F.avg(F.col(f"one.{LOSSES}") - F.col("level")).alias(LOSSES),
-            F.avg(f"one.{COVERED}").alias(COVERED),
-        )
+        .agg(*[F.avg(f"one.{name}").alias(name) for name in (LOSSES, COVERED)])
         .collect()  # methods × factors rows
     )
     record = Record(np.zeros(shape), np.ones(shape))

@@ -16,19 +16,21 @@ FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
 INTERVALS = (0.8, 0.9)  # that must hold what they say, on average of both
 WHOLE = 24.0  # windows' worth of weight that the fleet's record has in a series' choice
 TIE = 0.03  # a later method must be better by this share
+BOUND = 0.5  # a method is at most so much better or worse on one series, on the logarithm
 
 
 @dataclass(frozen=True)
 class Record:
     """How methods did on some windows, at each factor on their spread (method, factor)."""
 
-    losses: Floats  # log quantile loss
+    losses: Floats  # log quantile loss relative to the method in the middle, within ±BOUND
     covered: Floats  # share of actuals inside their intervals, mean over INTERVALS
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The method that serves, the factor on its spread, and the expected loss relative to 1."""
+    """The method that serves, the factor on its spread, and the expected loss relative to that of
+    the method in the middle."""
 
     method: str
     factor: float
@@ -45,6 +47,15 @@ def selection_losses(targets: Floats, quantiles: Floats, levels: Sequence[float]
         quantile_loss(targets, widen(quantiles, levels, factor), levels).sum() for factor in FACTORS
     ]
     return np.array(losses) / observed
+
+
+def relative_losses(losses: Floats) -> Floats:
+    """Losses (method, factor) of one series on the logarithm, relative to the median of the methods
+    at factor 1 and within ±BOUND: where one method is all but perfect it is so by any factor, and
+    such a series would speak for the whole fleet."""
+    log = np.log(losses)
+    relative: Floats = np.clip(log - np.median(log[:, 0]), -BOUND, BOUND)
+    return relative
 
 
 def selection_coverage(targets: Floats, quantiles: Floats, levels: Sequence[float]) -> Floats:
@@ -65,14 +76,14 @@ def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows:
     """The choice for one series.
 
     `methods` are in the order in which ties are decided; `own` is None where the series had no
-    window. Its record is shrunk towards the fleet's as if that were WHOLE further windows, losses
-    each relative to their mean. Each method takes the smallest factor at which its intervals cover
-    what they say, read off between FACTORS; the method with the smallest loss there serves.
+    window. Its record is shrunk towards the fleet's as if that were WHOLE further windows. Each
+    method takes the smallest factor at which its intervals cover what they say, read off between
+    FACTORS; the method with the smallest loss there serves.
     """
-    losses, covered = fleet.losses - fleet.losses.mean(), fleet.covered
+    losses, covered = fleet.losses, fleet.covered
     if own is not None and np.isfinite(own.losses).all():
         weight = n_windows / (n_windows + WHOLE)
-        losses = weight * (own.losses - own.losses.mean()) + (1 - weight) * losses
+        losses = weight * own.losses + (1 - weight) * losses
         covered = weight * own.covered + (1 - weight) * covered
     asked = float(np.mean(INTERVALS))
     factors = [float(np.interp(asked, share, FACTORS)) for share in covered]
