@@ -3,18 +3,21 @@
 import numpy as np
 import pytest
 
+from headroom.series.methods import KINDS, methods_with
 from headroom.series.selection import (
     BOUND,
     FACTORS,
     WHOLE,
     Record,
     choose,
+    record_without_windows,
     relative_losses,
     selection_coverage,
     selection_losses,
 )
 
 METHODS = ("naive", "floor", "network")
+METHODS_WITH_NETWORKS = methods_with(KINDS)
 LEVELS = (0.1, 0.5, 0.9)
 
 
@@ -48,6 +51,12 @@ def test_a_tie_goes_to_the_simpler_method() -> None:
 def test_a_series_without_windows_follows_the_fleet() -> None:
     nothing = np.full((3, len(FACTORS)), np.nan)
     assert choose(METHODS, Record(nothing, nothing), record(1, 2, 3), 0).method == "naive"
+
+
+def test_a_fleet_without_windows_is_served_by_the_networks_as_they_are() -> None:
+    for methods in (METHODS_WITH_NETWORKS, ("seasonal_naive", "log_ar", "lstm")):
+        chosen = choose(methods, None, record_without_windows(methods), 0)
+        assert (chosen.method, chosen.factor) == ("lstm", 1.0)
 
 
 def test_a_few_windows_move_the_choice_only_as_far_as_they_weigh() -> None:

@@ -180,6 +180,31 @@ def test_a_fleet_too_young_to_train_on_says_so(tmp_path: Path) -> None:
         loop.train(replace(young, manifest=empty), Alone())
 
 
+def test_series_too_short_to_learn_from_are_left_to_the_networks_that_were_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = loop.train(replace(task(tmp_path / "given"), cardinalities=()), Alone())
+    stages = (loop.Stage(LENGTH - 2, 2), loop.Stage(LENGTH - 10, 2))
+    short = replace(task(tmp_path / "short"), stages=stages, kinds=(TUNED, SCRATCH))
+    trained = loop.train(replace(short, start=given.packed), Alone())
+    assert [m.kind for m in unpack(trained.packed or b"").members] == [ZERO_SHOT]
+    assert trained.log == ()
+    assert "the last 390 steps (backtest.windows" in capsys.readouterr().out
+    with pytest.raises(TrainingError, match=r"set training\.start_from=shipped"):
+        loop.train(replace(short, kinds=(SCRATCH,)), Alone())
+
+
+def test_where_only_the_stand_ins_cannot_learn_they_stay_as_they_began(tmp_path: Path) -> None:
+    stages = (loop.Stage(LENGTH - 10, 1), loop.Stage(HORIZON, 1))
+    trained = loop.train(replace(task(tmp_path), stages=stages), Alone())
+    stand_in, serving = (
+        m.weights["network_out_weight"] for m in unpack(trained.packed or b"").members
+    )
+    assert not stand_in.any()  # it answers with the floor
+    assert serving.any()
+    assert {row["member"] for row in trained.log} == {1}
+
+
 class Poisoned(Alone):
     """Gradients that overflow, as those of a network that diverges do."""
 

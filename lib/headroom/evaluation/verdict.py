@@ -17,14 +17,13 @@ from headroom.evaluation.backtest import COVERED, LOSSES, Design
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, SELECTIONS, Table, conform
 from headroom.series import metrics
 from headroom.series.quantiles import at_levels, mean_of, widen
-from headroom.series.selection import FACTORS, Choice, Record, choose
+from headroom.series.selection import Choice, Record, choose, record_without_windows
 
 Floats = NDArray[np.float64]
 
 
 def fleet_record(evaluations: DataFrame, design: Design) -> Record:
-    """Means of the relative losses and of the coverage over the series."""
-    shape = (len(design.methods), len(FACTORS))
+    """Means of the relative losses and of the coverage over the series that had a window."""
     rows = (
         evaluations.where(F.col(c.N_WINDOWS) > 0)
         .select(F.posexplode(F.arrays_zip(LOSSES, COVERED)).alias("place", "one"))
@@ -32,7 +31,7 @@ def fleet_record(evaluations: DataFrame, design: Design) -> Record:
         .agg(*[F.avg(f"one.{name}").alias(name) for name in (LOSSES, COVERED)])
         .collect()  # methods × factors rows
     )
-    record = Record(np.zeros(shape), np.ones(shape))
+    record = record_without_windows(design.methods)
     for row in rows:
         record.losses.flat[row["place"]] = row[LOSSES]
         record.covered.flat[row["place"]] = row[COVERED]

@@ -63,6 +63,11 @@ class Windows:
         self._earliest = first + max(minimum, 4)  # an origin needs a little past
         self._n_steps = panel.n_steps
 
+    @property
+    def exist(self) -> bool:
+        """Whether any series of this rank is long enough for a window."""
+        return bool((self._n_steps - self.plan.last_back > self._earliest).any())
+
     def draw(self, seed: int, step: int) -> list[Examples]:
         """This rank's windows of one step, grouped by block; together at most `batch_size`."""
         rng = np.random.default_rng([seed, step])
@@ -113,6 +118,11 @@ class Fleets:
         self.fleets = fleets
         sizes = np.array([fleet.plan.n_series for fleet in fleets], dtype=np.float64)
         self._shares = sizes / sizes.sum()
+
+    @property
+    def exist(self) -> bool:
+        """Whether this rank has any window."""
+        return any(fleet.exist for fleet in self.fleets)
 
     def draw(self, seed: int, step: int) -> list[Examples]:
         """This rank's windows of one step, all of one fleet and horizon."""

@@ -74,8 +74,11 @@ class Trained:
 
 def train(task: Task, comm: Communicator) -> Trained:
     """The ensemble: the networks to start from, as they are, and those of each stage, which learn
-    from the fleet. Raises TrainingError where the loss is not finite or the ranks end with
-    different weights."""
+    from the fleet. Where its series are too short for the last stage, the former serve alone.
+
+    Raises TrainingError where there are none either, the loss is not finite, or the ranks end with
+    different weights.
+    """
     device = choose_device(task.settings.device, comm)
     begin = unpack(task.start).members if task.start is not None else ()
     members = [replace(member, kind=ZERO_SHOT, holdout=None) for member in begin]
@@ -83,13 +86,19 @@ def train(task: Task, comm: Communicator) -> Trained:
     for stage in task.stages:
         windows = _windows(task, stage.holdout, comm)
         comm.beat()
+        learns = any(comm.gather(windows.exist))
+        if not learns and stage is task.stages[-1]:
+            _say_too_short(stage, bool(begin), comm)
+            del members[len(begin) :]
+            break
+        steps = task.settings.steps if learns else 0  # as it began, it stands in for others
         done = len(members) - len(begin)
         for place in range(stage.members):
             turn, kind = divmod(place, len(task.kinds))
             start = begin[turn % len(begin)] if task.kinds[kind] == TUNED else None
             shape = _shape(task, turn, start)
             fitting = Fitting(task, comm, windows, done + place, shape, start, device)
-            members.append(replace(fitting.run(), holdout=stage.holdout))
+            members.append(replace(fitting.run(steps), holdout=stage.holdout))
             log += fitting.log
     digests = comm.gather([digest(pack([member], {})) for member in members])
     if any(other != digests[0] for other in digests):
@@ -97,6 +106,17 @@ def train(task: Task, comm: Communicator) -> Trained:
     about = {"seed": task.seed, "horizons": task.horizons, "data": task.manifest.digest}
     packed = pack(members, about) if comm.rank == 0 else None
     return Trained(packed, tuple(log))
+
+
+def _say_too_short(stage: Stage, may_go_on: bool, comm: Communicator) -> None:
+    why = (
+        "no series is long enough to learn from: the last "
+        f"{stage.holdout} steps (backtest.windows × forecast.prediction_length) are held back"
+    )
+    if not may_go_on:
+        raise TrainingError(f"{why}; lower one of them, or set training.start_from=shipped")
+    if comm.rank == 0:
+        print(f"{why}; the networks of training.start_from serve as they are", flush=True)
 
 
 class Fitting:
@@ -130,16 +150,16 @@ class Fitting:
         self.folder = f"{task.folder}/member-{number}"
         self.log: list[Mapping[str, Any]] = []
 
-    def run(self) -> Member:
-        """The trained network."""
+    def run(self, n_steps: int) -> Member:
+        """The network after so many steps."""
         settings = self.task.settings
         first = self._resume()
         self.comm.broadcast_([parameter.data() for parameter in self.parameters.values()])
         loss, n_windows, clock = 0.0, 0, time.monotonic()
-        for step in range(first, settings.steps):
+        for step in range(first, n_steps):
             step_loss, step_windows = self._step(step)
             loss, n_windows = loss + step_loss, n_windows + step_windows
-            if (step + 1) % settings.checkpoint_every == 0 or step + 1 == settings.steps:
+            if (step + 1) % settings.checkpoint_every == 0 or step + 1 == n_steps:
                 self._close_epoch(step + 1, loss, n_windows, time.monotonic() - clock)
                 loss, n_windows, clock = 0.0, 0, time.monotonic()
         return Member(self.kind, self.shape.to_dict(), weights_of(self.network))
