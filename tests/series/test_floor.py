@@ -38,12 +38,22 @@ def test_only_long_series_look_back_to_the_third_and_fourth_season() -> None:
 
 
 @pytest.mark.parametrize(
-    ("span", "longest"), [(40, 3), (60, 25), (230, 25), (245, 49), (330, 49), (340, 169)]
+    ("span", "longest"), [(20, 3), (40, 24), (60, 25), (230, 25), (245, 49), (330, 49), (340, 169)]
 )
 def test_the_longer_a_lag_the_longer_is_the_series_that_uses_it(span: int, longest: int) -> None:
     x = daily(15)[:span] * np.random.default_rng(5).lognormal(0, 0.1, span)
     floor, _ = flr.fit_floor(x[None, :], HOURS)
     assert floor.reaches.tolist() == [longest]
+
+
+def test_a_season_that_was_met_once_comes_back_as_far_as_the_next_one_agrees() -> None:
+    rng = np.random.default_rng(6)
+    x = np.stack([daily(2)[:40], 100 + 20 * rng.normal(size=40)]) + rng.normal(size=(2, 40))
+    floor, cleaned = flr.fit_floor(x, HOURS)
+    ahead = flr.forecast(floor, cleaned, np.arange(2), np.full(2, 40), 24)
+    found = floor.scale.inverse(ahead)
+    np.testing.assert_allclose(found[0], daily(3)[40:64], rtol=0.1)
+    assert np.abs(found[1] - x[1].mean()).max() < 0.5 * np.abs(x[1] - x[1].mean()).max()
 
 
 def test_a_pure_season_is_continued() -> None:

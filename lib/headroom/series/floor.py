@@ -21,6 +21,8 @@ CLEAN_AT = 5.0  # one-step standard deviations
 SPAN = 2  # a lag is used by series that are so many times as long
 SPAN_SECOND = 5  # the same of the second repetition of the first season
 LONG_MEMORY = 200  # first seasons
+PAIRS = 4  # of values a season apart, at least, for a season that is met once
+PRIOR_PAIRS = 2.0  # that say that a season met once comes back as it was
 RIDGE = 1e-6  # on standardised values: only against singular systems
 MARGIN = 1.0  # forecasts stay within the observed range ± this many standard deviations
 
@@ -118,18 +120,20 @@ def fit_scale(x: Floats) -> Scale:
 def fit_floor(x: Floats, seasons: Sequence[int]) -> tuple[Floor, Floats]:
     """The floor of series (series, step), and their cleaned standardised values.
 
-    A series uses the lags that its observed span is long enough for; with too few points it keeps
-    its mean.
+    A series uses the lags that its observed span is long enough for. One that has met its season
+    once and not twice repeats it, as far as what it has of the next one agrees; with fewer points
+    it keeps its mean.
     """
     scale = fit_scale(x)
     z = scale.forward(x)
     first = _first_observed(z)
     lags, usable = _usable_lags(seasons, z.shape[1] - first)
-    filled = _fill(z, seasons[0] if seasons else 1)
-    weights, sigma = _least_squares(filled, ~np.isnan(z), lags, usable, first)
+    season = seasons[0] if seasons else 0
+    filled = _fill(z, season or 1)
+    weights, sigma = _fit(filled, ~np.isnan(z), lags, usable, first, season)
     floor = _with_limits(scale, lags, weights, sigma, z)
     cleaned = clean(floor, z)
-    weights, sigma = _least_squares(cleaned, ~np.isnan(z), lags, usable, first)
+    weights, sigma = _fit(cleaned, ~np.isnan(z), lags, usable, first, season)
     floor = _with_limits(scale, lags, weights, sigma, z)
     return floor, clean(floor, z)
 
@@ -200,6 +204,32 @@ def _usable_lags(seasons: Sequence[int], spans: Ints) -> tuple[Ints, NDArray[np.
     usable = needed[None, :] <= spans[:, None]
     kept = np.isin(lags, near) | usable.any(axis=0)
     return lags[kept], usable[:, kept]
+
+
+def _fit(
+    values: Floats,
+    observed: NDArray[np.bool_],
+    lags: Ints,
+    usable: NDArray[np.bool_],
+    first: Ints,
+    season: int,
+) -> tuple[Floats, Floats]:
+    """Weights (series, lag + 1) and residual standard deviations (series,)."""
+    weights, sigma = _least_squares(values, observed, lags, usable, first)
+    at = int(np.searchsorted(lags, season))
+    once = values.shape[1] - first >= season + PAIRS
+    if not season or not (once := once & ~usable[:, at]).any():
+        return weights, sigma
+    before = _lagged(values, season)[once]
+    pairs = observed[once] & (np.arange(values.shape[1]) >= (first[once] + season)[:, None])
+    before, after = np.where(pairs, before, 0.0), np.where(pairs, values[once], 0.0)
+    agree = (before * after).sum(axis=1) + PRIOR_PAIRS
+    share = np.clip(agree / ((before**2).sum(axis=1) + PRIOR_PAIRS), 0.0, 1.0)
+    residual = after - share[:, None] * before
+    weights[once] = 0.0
+    weights[once, at] = share
+    sigma[once] = np.sqrt((residual**2).sum(axis=1) / np.maximum(pairs.sum(axis=1) - 1, 1))
+    return weights, np.maximum(sigma, 1e-3)
 
 
 def _least_squares(
