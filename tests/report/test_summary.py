@@ -50,6 +50,13 @@ def test_nothing_to_recommend_is_said() -> None:
     assert "None; 51 cases considered." in told(make_facts(recommendations=made))
 
 
+def test_advice_without_a_price_is_worth_nothing_in_words() -> None:
+    advice = replace(make_advice(), value=0.0, act_by=None)
+    text = told(make_facts(recommendations=Recommendations(None, 1, (), (advice,), ())))
+    assert "\nRecommendations\n  1. " in text
+    assert "worth" not in text
+
+
 def test_the_lead_is_honest() -> None:
     def lead_of(ratio: float | None) -> str:
         served = make_score("served", ratio)

@@ -118,7 +118,9 @@ def _advice_figures(facts: Facts) -> list[Figure]:
     if made is None:
         return []
     value = sum(total.value for total in made.totals)
-    worth = f"worth {numerals.money(value)} in 30 days" if made.n else "nothing to do"
+    worth = f"worth {numerals.money(value)} in 30 days" if value else ""
+    if not made.n:
+        worth = "nothing to do"
     found = [Figure("Recommendations", numerals.count(made.n), worth)]
     dated = [entry for entry in made.top if entry.act_by]
     if dated:

@@ -152,12 +152,10 @@ def _recommendations(made: Recommendations | None) -> Iterator[str]:
         yield f"*Recommendations*\n  None; {plural(considered, 'case')} considered."
         return
     shown = made.top[:RECOMMENDATIONS]
-    head = (
-        "*Recommendations*"
-        if made.n == 1
-        else f"*The {len(shown)} most valuable of {made.n:,} recommendations*"
-    )
-    yield "\n".join([head, *[_advice(advice) for advice in shown]])
+    head = "Recommendations"
+    if len(shown) < made.n:
+        head = f"The {len(shown)} most valuable of {made.n:,} recommendations"
+    yield "\n".join([f"*{head}*", *[_advice(advice) for advice in shown]])
 
 
 def _advice(advice: Advice) -> str:
@@ -165,7 +163,7 @@ def _advice(advice: Advice) -> str:
     text = advice.summary or advice.action or words(advice.rec_type)
     said = _wrap(sentence_case(" ".join(printable(text).split())), "     ", f"  {advice.rank}. ")
     facts = []
-    if advice.value is not None:
+    if advice.value:  # a gap in the data has no price
         facts.append(f"worth {money(advice.value)} in 30 days")
     if advice.act_by is not None:
         facts.append(f"act by {short_day(advice.act_by)}")
