@@ -194,6 +194,22 @@ def test_series_too_short_to_learn_from_are_left_to_the_networks_that_were_given
         loop.train(replace(short, kinds=(SCRATCH,)), Alone())
 
 
+def test_a_rank_whose_series_all_lie_in_the_holdout_goes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed(_: Manifest, shards: Sequence[int]) -> dict[str, list[Any]]:
+        columns = rows(shards)
+        for place, item in enumerate(columns["item_id"]):
+            if item not in ("item 0", "item 1"):
+                columns["target"][place] = columns["target"][place][: HORIZON - 1]
+        return columns
+
+    monkeypatch.setattr(loop, "read_shards", mixed)
+    results = in_threads(2, lambda comm: loop.train(task(tmp_path / f"{comm.rank}"), comm))
+    by_rank = {row["rank"]: row["windows_per_second"] > 0 for row in results[0].log}
+    assert sorted(by_rank.values()) == [False, True]
+
+
 def test_where_only_the_stand_ins_cannot_learn_they_stay_as_they_began(tmp_path: Path) -> None:
     stages = (loop.Stage(LENGTH - 10, 1), loop.Stage(HORIZON, 1))
     trained = loop.train(replace(task(tmp_path), stages=stages), Alone())

@@ -40,7 +40,8 @@ class Plan:
 
 def make_plan(lengths: Sequence[int], batch_size: int, horizons: tuple[int, ...]) -> Plan:
     """The plan for a fleet of series of these lengths (over all ranks)."""
-    typical = int(np.median(lengths)) if len(lengths) else 0
+    present = [length for length in lengths if length]
+    typical = int(np.median(present)) if present else 0
     last = max(max(horizons) // 2, 1)
     reach = max(int(typical * SHARE), last + 1)
     back = np.linspace(reach, last, BLOCKS + 1)[:-1].astype(int)
@@ -54,7 +55,7 @@ class Windows:
         self.plan = plan
         self._row_at = np.full(plan.n_series, -1)  # row of the series at a position in the fleet
         self._row_at[positions] = np.arange(len(positions))
-        backs = plan.back if len(positions) else ()  # a rank may have no series
+        backs = plan.back if panel.n_steps else ()  # a rank may have no series, or none with a past
         longest = max(plan.horizons)
         self.blocks = [fit(panel, longest, max(panel.n_steps - back, 1)) for back in backs]
         seasons = panel.freq.seasons
