@@ -50,6 +50,10 @@ def steps(row: dict[str, Any]) -> dict[str, Any]:
     return columns_of(batch_of(made, to_arrow_schema(BACKTEST_FORECASTS.schema)))
 
 
+def test_a_panel_shorter_than_what_is_held_back_has_no_steps() -> None:
+    assert make_panel(series(1, 11)).until(12).values.shape == (1, 0)
+
+
 def test_a_row_for_every_window_step_and_method() -> None:
     found = steps(evaluated(make_panel(series(1, 400)))[0])
     assert len(found[c.STEP]) == 2 * 24 * len(FLOORS)

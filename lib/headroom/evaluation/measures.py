@@ -26,9 +26,14 @@ def fleet_measures(backtests: DataFrame) -> dict[str, float]:
 
 def sentence(measures: Mapping[str, float]) -> str:
     """One line for a log."""
+    if SERVED not in measures:
+        return (
+            "no window could be judged, for none has a past: lower backtest.windows or "
+            "forecast.prediction_length, or wait for more data"
+        )
     losses = ", ".join(f"{name} {measures[name]:.4f}" for name in METHODS if name in measures)
     return (
-        f"mean weighted quantile loss: served {measures.get(SERVED, float('nan')):.4f} ({losses}); "
+        f"mean weighted quantile loss: served {measures[SERVED]:.4f} ({losses}); "
         f"{measures.get(c.COVERAGE_80, float('nan')):.0%} of actuals inside the 80 % interval"
     )
 

@@ -100,7 +100,10 @@ def lead(facts: Facts) -> str:
     """What the forecasts are worth, in words."""
     served = facts.accuracy.score(SERVED) if facts.accuracy else None
     if served is None:
-        return "No backtest has run yet, so nothing is known about the accuracy of the forecasts."
+        return (
+            "No backtest has run yet, or none of its windows had a past, so nothing is known about "
+            "the accuracy of the forecasts."
+        )
     repeated = season(facts.fleet.freq) if facts.fleet else "the last season"
     inside, band = percent(served.coverage_90), percent(0.9)
     found = [_comparison(served.ratio, repeated)]

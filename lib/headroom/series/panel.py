@@ -47,14 +47,14 @@ class Panel:
         return int(self.values.shape[1])
 
     def until(self, end: int) -> "Panel":
-        """The panel without its last `end` steps. Shorter series keep no step, not a negative."""
+        """The panel without its last `end` steps; shorter series keep none."""
         if end == 0:
             return self
         lengths = np.maximum(self.lengths - end, 0)
         return Panel(
             self.item_ids,
             self.freq,
-            self.values[:, : self.n_steps - end],
+            self.values[:, : max(self.n_steps - end, 0)],
             lengths,
             self.starts,
             self.zones,
