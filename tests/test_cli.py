@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from headroom import cli
@@ -60,6 +61,16 @@ def test_an_error_nobody_foresaw_is_recorded_too(spark: SparkSession, config: Co
     run = job(spark, config)
     assert cli.run_job(run, lambda _: 1 / 0) == 1  # type: ignore[arg-type, return-value]
     assert recorded(spark, config)["message"] == "ZeroDivisionError: division by zero"
+
+
+def test_a_driver_process_that_is_gone_is_named(
+    spark: SparkSession, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def body(_: cli.Job) -> None:
+        raise Py4JNetworkError("Answer from Java side is empty")
+
+    assert cli.run_job(job(spark, config), body) == 1
+    assert "score failed: Spark's driver process is gone: it was" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

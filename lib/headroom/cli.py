@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from headroom import columns as c
@@ -28,6 +29,10 @@ from headroom.tables import Tables, first_line
 log = logging.getLogger("headroom")
 
 DONE, FAILED, USAGE, PARTIAL = 0, 1, 2, 3
+_SPARK_GONE = (
+    "Spark's driver process is gone: it was stopped from outside, or out of memory (give it more "
+    "with -- --driver-memory 8g); start the job again, what is finished is not repeated"
+)
 DEFAULT_CONFIG = "conf/demo.yaml"
 
 
@@ -191,6 +196,9 @@ def run_job(job: Job, body: Body, *, announced: bool = True) -> int:
     except KeyboardInterrupt as error:
         job.failure = _interrupted(error)
         job.spark.sparkContext.cancelAllJobs()
+    except Py4JNetworkError as error:
+        job.failure = HeadroomError(_SPARK_GONE)
+        log.debug("%s", error)
     except Exception as error:
         job.failure = HeadroomError(f"{type(error).__name__}: {first_line(error)}")
         log.error("%s", traceback.format_exc())
