@@ -216,11 +216,11 @@ def _fit(
 ) -> tuple[Floats, Floats]:
     """Weights (series, lag + 1) and residual standard deviations (series,)."""
     weights, sigma = _least_squares(values, observed, lags, usable, first)
-    at = int(np.searchsorted(lags, season))
-    once = values.shape[1] - first >= season + PAIRS
-    if not season or not (once := once & ~usable[:, at]).any():
+    if not season:
         return weights, sigma
-    before = _lagged(values, season)[once]
+    at = int(np.searchsorted(lags, season))
+    once = (values.shape[1] - first >= season + PAIRS) & ~usable[:, at]
+    before = _lagged(values[once], season)
     pairs = observed[once] & (np.arange(values.shape[1]) >= (first[once] + season)[:, None])
     before, after = np.where(pairs, before, 0.0), np.where(pairs, values[once], 0.0)
     agree = (before * after).sum(axis=1) + PRIOR_PAIRS

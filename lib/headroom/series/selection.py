@@ -75,7 +75,7 @@ def selection_coverage(targets: Floats, quantiles: Floats, levels: Sequence[floa
 
 def record_without_windows(methods: Sequence[str]) -> Record:
     """That of a fleet too young for any window: intervals that hold, and methods that are alike but
-    for the networks together, which did better on every set of docs/accuracy.md."""
+    for the networks together, the best bet by docs/accuracy.md."""
     shape = (len(methods), len(FACTORS))
     losses = np.zeros(shape)
     losses[[name == LSTM for name in methods]] = np.log(1 - 2 * TIE)
