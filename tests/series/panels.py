@@ -4,7 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from headroom.series.examples import N_STEP
 from headroom.series.panel import Panel, panel_of
+
+# Places among the inputs of a step; events come last: flags, coming and gone by kind, three lifts,
+# two of yesterday, two of last week.
+LIFT, YESTERDAY = N_STEP - 7, N_STEP - 4
+COMING, GONE = LIFT - 8, LIFT - 4
 
 
 def series(seed: int, length: int = 560) -> np.ndarray:

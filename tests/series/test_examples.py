@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from panels import make_panel, series
+from panels import COMING, GONE, LIFT, YESTERDAY, make_panel, series
 
 from headroom.errors import SchemaError
-from headroom.series.examples import N_PATCH, N_STEP, Examples, build_examples, fit
+from headroom.series.examples import N_PATCH, N_STEP, Examples, build_examples
+from headroom.series.fitted import fit
 from headroom.series.panel import Panel, panel_of
 
 ORIGIN, HORIZON = 500, 24
@@ -63,7 +64,7 @@ def test_an_event_is_seen_once_it_is_known() -> None:
             "known_step": known_step,
         }
         features = window(make_panel(series(1), events=[event])).steps
-        return features[0, :, -5]
+        return features[0, :, LIFT]
 
     fitted = fit(make_panel(series(1)), HORIZON, ORIGIN)
     unit = 2 * fitted.floor.scale.width[0] * fitted.spreads[0, 3:6]
@@ -81,9 +82,41 @@ def test_an_event_of_yesterday_marks_the_same_hours_today() -> None:
         "known_step": 0,
     }
     steps = window(make_panel(series(1), events=[event])).steps[0]
-    assert np.flatnonzero(steps[:, -4]).tolist() == [3, 4]
-    assert (steps[3:5, -3] > 0).all()
-    assert not steps[:, -2:].any()
+    assert np.flatnonzero(steps[:, YESTERDAY]).tolist() == [3, 4]
+    assert (steps[3:5, YESTERDAY + 1] > 0).all()
+    assert not steps[:, YESTERDAY + 2 :].any()
+
+
+def test_the_nearer_an_event_the_more_the_network_is_told_of_it() -> None:
+    def told(kind: str) -> np.ndarray:
+        event = {
+            "kind": kind,
+            "first_step": ORIGIN + 8,
+            "last_step": ORIGIN + 9,
+            "expected_lift": 0.4,
+            "known_step": 0,
+        }
+        return window(make_panel(series(1), events=[event])).steps[0]
+
+    launch, holiday = told("launch"), told("holiday")
+    coming, gone = launch[:, COMING + 1], launch[:, GONE + 1]
+    np.testing.assert_allclose(coming[7::-1][[0, 2]], [1.0, 1 - np.log(3) / np.log(25)], rtol=1e-6)
+    assert (np.diff(coming[:8]) > 0).all()
+    assert not coming[8:].any()
+    assert not gone[:10].any()
+    np.testing.assert_allclose(gone[[10, 12]], [1.0, 1 - np.log(3) / np.log(25)], rtol=1e-6)
+    np.testing.assert_array_equal(holiday[:, COMING + 3], coming)
+    assert not holiday[:, COMING + 1].any()
+    assert (launch[7, LIFT + 1] > launch[0, LIFT + 1]) and (launch[10, LIFT + 2] > 0)
+
+
+def test_far_events_and_those_of_others_change_nothing() -> None:
+    near = {"kind": "launch", "first_step": 505, "last_step": 508, "known_step": 0}
+    far = {"kind": "holiday", "first_step": 100, "last_step": 123, "known_step": 0}
+    near, far = ({**event, "expected_lift": None} for event in (near, far))
+    alone = window(make_panel(series(1), events=[near])).steps
+    both = window(make_panel(series(1), events=[far, near])).steps
+    np.testing.assert_array_equal(alone, both)
 
 
 def test_the_calendar_is_local() -> None:

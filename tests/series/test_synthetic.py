@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from headroom.series.synthetic import announced, autoregressed, synthetic_series
+from headroom.series.synthetic import _beside, announced, autoregressed, synthetic_series
 
 
 def drawn(seed: int, length: int = 500, seasons: tuple[int, ...] = (24, 168)) -> np.ndarray:
@@ -54,3 +54,13 @@ def test_announced_events_are_told_before_they_happen_and_lift_what_they_say() -
                 agreed.append((event.expected_lift, factors[event.first_step] - 1))
     expected, happened = np.array(agreed).T
     assert np.corrcoef(expected, happened)[0, 1] > 0.25
+
+
+def test_half_of_the_series_feel_events_before_they_begin_and_after_they_end() -> None:
+    felt = [_beside(np.random.default_rng(seed), 5.0)(20, 23, 40) for seed in range(60)]
+    assert all((one[20:24] == 1.0).all() for one in felt)
+    alone = [not one[:20].any() and not one[24:].any() for one in felt]
+    assert 15 < sum(alone) < 45
+    for one in (one for one, is_alone in zip(felt, alone, strict=True) if not is_alone):
+        assert (np.diff(np.abs(one[:20])) > 0).all()
+        assert (np.diff(np.abs(one[24:])) < 0).all()

@@ -40,7 +40,7 @@ def with_usual_lifts(events: Events, until: int, longest: int) -> Events:
     """The events, with the mean of the lifts (on the logarithm) that each series was told of before
     step `until` in place of those that are not told; they stay 0 where none was told before."""
     told = is_answered(events, longest) & (events.known < until)
-    total = (told * _log_lift(events.lift)).sum(axis=1)
+    total = (told * log_lift(events.lift)).sum(axis=1)
     usual = np.expm1(total / np.maximum(told.sum(axis=1), 1))
     untold = (events.kind == LIVE) & (events.lift == 0)
     return replace(events, lift=np.where(untold, usual[:, None], events.lift))
@@ -63,7 +63,7 @@ def past_lifts(events: Events, n_steps: int, longest: int) -> Floats:
     step = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
     lifts = np.zeros((len(events.kind), n_steps))
     at = (np.repeat(row, length), np.repeat(begin[row, place], length) + step)
-    np.add.at(lifts, at, np.repeat(_log_lift(events.lift[row, place]), length))
+    np.add.at(lifts, at, np.repeat(log_lift(events.lift[row, place]), length))
     return lifts
 
 
@@ -73,7 +73,7 @@ def coming_lifts(events: Events, rows: Ints, origins: Ints, horizon: int, longes
     chosen = is_answered(events, longest)[rows] & (events.known[rows] < origins[:, None])
     steps = (origins[:, None] + np.arange(horizon)[None, :])[:, None, :]
     inside = (steps >= events.first[rows][..., None]) & (steps <= events.last[rows][..., None])
-    return (inside * (chosen * _log_lift(events.lift[rows]))[..., None]).sum(axis=1)
+    return (inside * (chosen * log_lift(events.lift[rows]))[..., None]).sum(axis=1)
 
 
 def fit_answers(beyond: Floats, lifts: Floats, noise: Floats) -> Answers:
@@ -97,5 +97,6 @@ def effect(answers: Answers, rows: Ints, lifts: Floats, told: Floats) -> tuple[F
     return share * lifts, lifts**2 * variance + share**2 * doubt
 
 
-def _log_lift(lift: Floats) -> Floats:
+def log_lift(lift: Floats) -> Floats:
+    """What a relative lift adds to the logarithm."""
     return np.log1p(np.maximum(lift, -0.99))

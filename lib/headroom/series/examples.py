@@ -11,16 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headroom.series import floor as flr
-from headroom.series.answers import (
-    Answers,
-    coming_lifts,
-    effect,
-    fit_answers,
-    is_answered,
-    past_lifts,
-    with_usual_lifts,
-)
-from headroom.series.panel import EVENT_KINDS, Events, Panel
+from headroom.series.answers import coming_lifts, effect
+from headroom.series.event_inputs import N_EVENT, event_inputs
+from headroom.series.fitted import Fitted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,25 +25,7 @@ TARGET_LIMIT = 12.0
 DAY, WEEK, YEAR = 86_400, 7 * 86_400, 365.2425 * 86_400
 
 N_PATCH = 2 * BINS + 2
-N_STEP = 47
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A panel with the floor fitted on its steps before `fitted_until`, and cleaned to its end."""
-
-    panel: Panel
-    floor: flr.Floor
-    z: Floats  # (series, step) standardised, NaN where not observed
-    usual: Floats  # (series, step) the same without what live events added
-    cleaned: Floats  # (series, step)
-    events: Events  # with the usual lift where none is told
-    answers: Answers  # to live events
-    spreads: Floats  # (series, step ahead) the floor's standard deviation
-    local: Ints  # (series, step + horizon) seconds on the local clock
-    horizon: int
-    period: int  # steps of a patch
-    seasons: tuple[int, ...]
+N_STEP = 38 + N_EVENT
 
 
 @dataclass(frozen=True)
@@ -64,33 +39,6 @@ class Examples:
     sd: Floats  # (window, step) the floor's standard deviation
     target: NDArray[np.float32]  # (window, step) in units of sd around center, 0 where masked
     mask: NDArray[np.float32]  # (window, step) 1 where observed
-
-
-def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
-    """The floor of every series, fitted on the steps before `fitted_until` (default: all), and its
-    answer to live events, whose steps the floor does not see."""
-    seasons = panel.freq.seasons
-    period = seasons[0] if seasons else max(1, min(horizon, 12))
-    until = panel.n_steps if fitted_until is None else fitted_until
-    events = with_usual_lifts(panel.events, until, period)
-    lifts = past_lifts(events, panel.n_steps, period)
-    ordinary = np.where(lifts != 0, np.nan, panel.values)
-    floor, cleaned = flr.fit_floor(ordinary[:, :until], seasons)
-    z = floor.scale.forward(panel.values)
-    if until < panel.n_steps:
-        cleaned = flr.clean(floor, floor.scale.forward(ordinary))
-    floor = floor.reaching(z[:, :until])
-    spreads = flr.spread(floor, max(horizon, period))
-    told = past_lifts(panel.events, until, period) / floor.scale.width[:, None]
-    # Before all lags of a series lie in its history the floor is no measure.
-    measured = np.arange(until) >= (panel.n_steps - panel.lengths + floor.reaches)[:, None]
-    beyond = np.where((told != 0) & measured, (z - cleaned)[:, :until], np.nan)
-    answers = fit_answers(beyond, told, spreads[:, min(2, spreads.shape[1] - 1)] ** 2)
-    usual = z - answers.share[:, None] * lifts / floor.scale.width[:, None]
-    local = panel.local_seconds(horizon)
-    return Fitted(
-        panel, floor, z, usual, cleaned, events, answers, spreads, local, horizon, period, seasons
-    )
 
 
 def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
@@ -109,7 +57,7 @@ def build_examples(fitted: Fitted, rows: Ints, origins: Ints) -> Examples:
             _error_profile(errors, horizon),
             _window_statistics(fitted, rows, origins, horizon),
             _calendar(fitted.local, rows, origins, horizon),
-            _event_features(fitted, rows, origins, sd),
+            event_inputs(fitted, rows, origins, sd),
         ],
         axis=2,
     )
@@ -266,47 +214,6 @@ def _calendar(local: Ints, rows: Ints, origins: Ints, horizon: int) -> Floats:
     weekend = ((seconds // DAY + 3) % 7) >= 5
     waves = [wave(angle) for angle in angles for wave in (np.sin, np.cos)]
     return np.stack([*waves, np.sin(year), weekend.astype(np.float64)], axis=2)
-
-
-def _event_features(fitted: Fitted, rows: Ints, origins: Ints, sd: Floats) -> Floats:
-    """Of events known before the origin, but for those that the floor answers: one flag per kind
-    and the largest expected lift; and whether there was one, and how large, at the same phase one
-    season of each kind before, because what was unusual then is in what the floor repeats now. A
-    lift is what it adds to the logarithm, in pairs of the floor's standard deviation."""
-    events = fitted.panel.events
-    horizon = sd.shape[1]
-    ahead = np.arange(1, horizon + 1)
-    features = np.zeros((len(rows), horizon, len(EVENT_KINDS) + 5))
-    if not events.kind.size:
-        return features
-    unit = 2 * fitted.floor.scale.width[rows, None] * sd
-    visible = (events.known[rows] < origins[:, None]) & (events.kind[rows] >= 0)
-    answered = is_answered(fitted.events, fitted.period) & fitted.answers.is_known[:, None]
-    visible &= ~answered[rows]
-
-    def during(steps: Ints) -> NDArray[np.bool_]:
-        """(window, event, step)"""
-        at = (origins[:, None] - 1 + steps[None, :])[:, None, :]
-        first, last = events.first[rows][..., None], events.last[rows][..., None]
-        return visible[..., None] & (at >= first) & (at <= last)
-
-    lift = np.log1p(np.maximum(events.lift[rows], -0.99))[..., None]
-    inside = during(ahead)
-    for place in range(len(EVENT_KINDS)):
-        features[..., place] = (inside & (events.kind[rows] == place)[..., None]).any(axis=1)
-    features[..., len(EVENT_KINDS)] = _strongest(inside * lift) / unit
-    for place, season in enumerate(fitted.seasons[:2]):
-        before = during(ahead - -(-ahead // season) * season)
-        at = len(EVENT_KINDS) + 1 + 2 * place
-        features[..., at] = before.any(axis=1)
-        features[..., at + 1] = _strongest(before * lift) / unit
-    return features
-
-
-def _strongest(values: Floats) -> Floats:
-    """Of (window, event, step) the value furthest from zero over the events."""
-    largest, smallest = values.max(axis=1, initial=0.0), values.min(axis=1, initial=0.0)
-    return np.where(largest >= -smallest, largest, smallest)
 
 
 def _patches(fitted: Fitted, rows: Ints, origins: Ints, errors: Floats) -> Floats:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.series.examples import Examples, Fitted, build_examples, fit
+from headroom.series.examples import Examples, build_examples
+from headroom.series.fitted import Fitted, fit
 from headroom.series.floor import MARGIN
 from headroom.series.metrics import nan_mean
 from headroom.series.panel import Panel

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.series.examples import Examples, Fitted, build_examples, fit
+from headroom.series.examples import Examples, build_examples
+from headroom.series.fitted import Fitted, fit
 from headroom.series.panel import Panel
 
 Ints = NDArray[np.int64]

@@ -232,10 +232,14 @@ def announced(
     """What announced events do to a series, as factors (step,), and the calendar's entries.
 
     Each series has its own answer: to live events and launches in proportion to the lift that was
-    expected (one in four does not answer at all), to holidays the same way every time. A freeze
+    expected (one in four does not answer at all), to holidays the same way every time. In half of
+    the series live events and holidays are felt before they begin and after they end. A freeze
     changes nothing.
     """
     day = seasons[0] if len(seasons) > 1 else 1
+    beside = {
+        kind: _beside(rng, day * reach) for kind, reach in (("live_event", 0.2), ("holiday", 1))
+    }
     answer = 0.0 if rng.random() < 0.25 else float(np.exp(rng.normal(0, 0.25)))
     holiday = float(np.exp(rng.normal(-0.2, 0.4)))
     log_factors, events = np.zeros(length), []
@@ -252,11 +256,10 @@ def announced(
         if kind == "holiday":
             first -= first % day
         last = min(first + int(np.ceil(lasts)) - 1, length + day)
-        inside = np.arange(first, min(last + 1, length))
         if kind == "live_event":
-            log_factors[inside] += np.log1p(answer * lift)
+            log_factors += np.log1p(answer * lift) * beside[kind](first, last, length)
         elif kind == "holiday":
-            log_factors[inside] += np.log(holiday)
+            log_factors += np.log(holiday) * beside[kind](first, last, length)
         elif kind == "launch":
             ramp = np.clip((np.arange(length) - first + 1) / lasts, 0, 1)
             log_factors += np.log1p(answer * lift) * (0.4 * (ramp > 0) + 0.6 * ramp)
@@ -267,6 +270,21 @@ def announced(
         known = first - int(day * rng.uniform(7, 60))
         events.append(Announced(kind, first, last, known, expected))
     return np.exp(np.clip(log_factors, -4, 4)), tuple(events)
+
+
+def _beside(rng: Rng, reach: float) -> Callable[[int, int, int], Floats]:
+    """How much of an event is felt (step,): all of it inside; in half of the series a share before
+    and a share after, which fall off within about `reach` steps."""
+    shares = rng.uniform(-0.1, 0.6, 2) if rng.random() < 0.5 else np.zeros(2)
+    decays = np.maximum(reach * rng.uniform(0.1, 1.0, 2), 0.3)
+
+    def felt(first: int, last: int, length: int) -> Floats:
+        steps = np.arange(length)
+        away = np.stack([first - 1 - steps, steps - last - 1])
+        parts = shares[:, None] * np.exp(-np.maximum(away, 0) / decays[:, None])
+        return np.where(away[0] >= 0, parts[0], np.where(away[1] >= 0, parts[1], 1.0))
+
+    return felt
 
 
 def _measured(rng: Rng, values: Floats, seasons: Sequence[int]) -> Floats:
