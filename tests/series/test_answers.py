@@ -35,9 +35,12 @@ def test_the_share_of_the_lift_that_arrives_is_found(share: float) -> None:
 
 
 def test_an_answer_that_may_be_noise_is_none() -> None:
-    found = fit(evenings(0.0), HORIZON).answers
+    fitted = fit(evenings(0.0, event(NEXT)), HORIZON)
+    found = fitted.answers
     assert (found.share[0], found.variance[0]) == (0, 0)
     assert found.is_known[0]  # so the network is not told either
+    steps = build_examples(fitted, np.array([0]), np.array([LENGTH])).steps[0]
+    assert not steps[:, LIFT : LIFT + 3].any()
 
 
 def test_nothing_is_measured_before_all_lags_lie_in_the_history() -> None:
@@ -61,6 +64,8 @@ def test_the_next_event_is_in_the_floor_and_the_last_one_leaves_no_echo() -> Non
     np.testing.assert_allclose(added[~inside], 0, atol=1e-9)
     told_inside = (with_event.steps - without.steps)[0, inside]
     assert not told_inside.any()  # no error to be undone
+    before, after = with_event.steps[0, :, LIFT + 1], with_event.steps[0, :, LIFT + 2]
+    assert before[inside.argmax() - 1] > 0 and after[np.flatnonzero(inside)[-1] + 1] > 0
     assert (with_event.sd[0][inside] > without.sd[0][inside]).all()
     x = untold.floor.scale.inverse(without.center)[0]
     expected = 50 + 20 * np.sin(np.arange(HORIZON) * 2 * np.pi / DAY)

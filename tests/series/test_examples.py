@@ -5,6 +5,7 @@ import pytest
 from panels import COMING, GONE, LIFT, YESTERDAY, make_panel, series
 
 from headroom.errors import SchemaError
+from headroom.series.event_inputs import N_EVENT
 from headroom.series.examples import N_PATCH, N_STEP, Examples, build_examples
 from headroom.series.fitted import fit
 from headroom.series.panel import Panel, panel_of
@@ -55,7 +56,7 @@ def test_company_does_not_matter() -> None:
 
 
 def test_an_event_is_seen_once_it_is_known() -> None:
-    def lift(known_step: int) -> np.ndarray:
+    def told(known_step: int) -> np.ndarray:
         event = {
             "kind": "live_event",
             "first_step": ORIGIN + 3,
@@ -63,14 +64,14 @@ def test_an_event_is_seen_once_it_is_known() -> None:
             "expected_lift": 0.4,
             "known_step": known_step,
         }
-        features = window(make_panel(series(1), events=[event])).steps
-        return features[0, :, LIFT]
+        return window(make_panel(series(1), events=[event])).steps[0]
 
     fitted = fit(make_panel(series(1)), HORIZON, ORIGIN)
     unit = 2 * fitted.floor.scale.width[0] * fitted.spreads[0, 3:6]
-    assert np.flatnonzero(lift(ORIGIN - 1)).tolist() == [3, 4, 5]
-    np.testing.assert_allclose(lift(ORIGIN - 1)[3:6], np.minimum(np.log(1.4) / unit, 8), rtol=1e-5)
-    assert not lift(ORIGIN).any()
+    lift = told(ORIGIN - 1)[:, LIFT]
+    assert np.flatnonzero(lift).tolist() == [3, 4, 5]
+    np.testing.assert_allclose(lift[3:6], np.minimum(np.log(1.4) / unit, 8), rtol=1e-5)
+    assert not told(ORIGIN)[:, N_STEP - N_EVENT :].any()
 
 
 def test_an_event_of_yesterday_marks_the_same_hours_today() -> None:
