@@ -1,6 +1,6 @@
 """The tables: types, keys and what must hold, once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -31,12 +31,20 @@ BOOLEAN, TIME = BooleanType(), TimestampType()
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table: its columns, the key of a row, and CHECK constraints by name."""
+    """A Delta table: its columns, the key of a row, CHECK constraints by name, and the columns of
+    which Delta keeps least and largest values, its default where none are named."""
 
     name: str
     schema: StructType
     key: tuple[str, ...]
     checks: tuple[tuple[str, str], ...] = ()
+    skips_by: tuple[str, ...] = ()
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Delta's names for these."""
+        skips = {"delta.dataSkippingStatsColumns": ",".join(self.skips_by)} if self.skips_by else {}
+        return {f"delta.constraints.{name}": check for name, check in self.checks} | skips
 
 
 def _table(name: str, key: tuple[str, ...], *fields: tuple[str, DataType], **checks: str) -> Table:
@@ -71,16 +79,20 @@ ITEMS = _table(
     known_kind=f"{c.METRIC_KIND} in {METRIC_KINDS}".replace(", ", ","),
 )
 
-OBSERVATIONS = _table(
-    "observations",
-    (c.ITEM_ID, c.TIMESTAMP),
-    (c.ITEM_ID, STRING),
-    (c.TIMESTAMP, TIME),
-    (c.TARGET, DOUBLE),  # null: the source says that nothing was measured
-    (c.N_ROWS, LONG),
-    (c.INGEST_ID, STRING),
-    (c.REVISION, LONG),
-    finite_target=f"{c.TARGET} is null or (not isnan({c.TARGET}) and abs({c.TARGET}) < 1e300)",
+# Each file holds items from first to last by name: only its times tell whether it is needed.
+OBSERVATIONS = replace(
+    _table(
+        "observations",
+        (c.ITEM_ID, c.TIMESTAMP),
+        (c.ITEM_ID, STRING),
+        (c.TIMESTAMP, TIME),
+        (c.TARGET, DOUBLE),  # null: the source says that nothing was measured
+        (c.N_ROWS, LONG),
+        (c.INGEST_ID, STRING),
+        (c.REVISION, LONG),
+        finite_target=f"{c.TARGET} is null or (not isnan({c.TARGET}) and abs({c.TARGET}) < 1e300)",
+    ),
+    skips_by=(c.TIMESTAMP,),
 )
 
 INGESTED_FILES = _table(

@@ -30,6 +30,8 @@ PROPERTIES = {
     # pandas writes nanoseconds, which Spark refuses to read as times; ingest reads the integers.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Four times Spark's default number of tasks, so that no core waits long for the last of them.
+    "spark.sql.files.maxPartitionBytes": "32m",
     # VACUUM lists a table in so many tasks; Spark's default of 10,000 costs a minute per table.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
     # Delta's default of 50 tasks per log snapshot is for large clusters.

@@ -91,8 +91,8 @@ class Tables:
             self.spark.sql(_create_statement(self._name(table), table))
             return
         builder = DeltaTable.createIfNotExists(self.spark).location(self._path(table))
-        for name, check in table.checks:
-            builder = builder.property(f"delta.constraints.{name}", check)
+        for name, value in table.properties.items():
+            builder = builder.property(name, value)
         builder.addColumns(table.schema).execute()
 
     def replace(
@@ -277,10 +277,8 @@ def _create_statement(name: str, table: Table) -> str:
         f"`{field.name}` {field.dataType.simpleString()}{'' if field.nullable else ' NOT NULL'}"
         for field in table.schema.fields
     )
-    checks = ", ".join(
-        f"'delta.constraints.{check}' = {_literal(rule)}" for check, rule in table.checks
-    )
-    properties = f" TBLPROPERTIES ({checks})" if checks else ""
+    given = ", ".join(f"'{name}' = {_literal(value)}" for name, value in table.properties.items())
+    properties = f" TBLPROPERTIES ({given})" if given else ""
     return f"CREATE TABLE IF NOT EXISTS {name} ({columns}) USING delta{properties}"
 
 

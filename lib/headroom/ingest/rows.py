@@ -12,8 +12,8 @@ from headroom.ingest.times import (
     LOCAL,
     MISSING_HOUR,
     REPEATED_HOUR,
-    TIME_ZONES,
     epoch_of,
+    is_time_zone,
     read_times,
 )
 from headroom.ingest.values import find_rounded, is_missing, parse_revision, parse_target
@@ -27,17 +27,8 @@ LARGEST = 1e300
 PERIOD = "period"  # number of the quarter of a year since 1970
 FORM = "form"  # in which the time is written
 EVIDENCE = "evidence"  # of a row that is refused, null for any other
+AS_IT_CAME = 0  # place of the row in its evidence
 DOUBT = "doubt"  # code of what is doubtful in a row that is kept
-
-_DIGESTED = (
-    c.ITEM_ID,
-    mapping.RAW_TIMESTAMP,
-    mapping.RAW_TARGET,
-    mapping.RAW_REVISION,
-    mapping.LOCAL_ZONE,
-    *mapping.ATTRIBUTES,
-    mapping.DIMENSION_VALUES,
-)
 
 _TOLD = (
     mapping.RAW_TIMESTAMP,
@@ -55,7 +46,7 @@ _PERIOD_SECONDS = 90 * 86_400
 
 
 def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
-    """The mapped rows with timestamp, target and attributes read, and a digest of what they say;
+    """The mapped rows with timestamp, target and attributes read, and a digest of the values;
     `reason` is null where all was good and a code otherwise, with what is to be told of
     the row in `evidence`."""
     types = {field.name: field.dataType for field in mapped.schema}
@@ -76,7 +67,7 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     )
     judged = read.withColumns(
         {
-            c.CONTENT: F.xxhash64(*_DIGESTED),
+            c.CONTENT: _content(),
             PERIOD: F.floor(F.unix_seconds(c.TIMESTAMP) / _PERIOD_SECONDS),
             c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in _faults(source)]),
         }
@@ -84,6 +75,14 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     texts = [F.col(name).cast("string") for name in _TOLD]
     evidence = F.array(mapping.as_it_came(), c.SOURCE_FILE, *texts)
     return judged.withColumn(EVIDENCE, F.when(F.col(c.REASON).isNotNull(), evidence))
+
+
+def _content() -> Column:
+    """Digest of item, time, value and revision. What a row says beside them is the same in many
+    rows; a survey looks at it once for all of these."""
+    nothing = F.lit(float("nan"))  # a hash passes over null in silence
+    values = [F.coalesce(F.col(name).cast("double"), nothing) for name in (c.TARGET, c.REVISION)]
+    return F.xxhash64(c.ITEM_ID, c.TIMESTAMP, *values)
 
 
 def tell(rows: DataFrame, source: Source) -> DataFrame:
@@ -157,7 +156,7 @@ def _faults(source: Source) -> list[tuple[str, Column, Column]]:
         ),
         (
             "bad_time_zone",
-            ~F.col(c.TIME_ZONE).isin(*TIME_ZONES),
+            ~is_time_zone(c.TIME_ZONE),
             _said(c.TIME_ZONE, "is no IANA time zone"),
         ),
     ]
@@ -171,7 +170,7 @@ def _clock_faults(local: LocalTime | None) -> list[tuple[str, Column, Column]]:
     """Local times that no clock showed, or that it showed twice, where the policy refuses them."""
     if local is None:
         return []
-    has_zone = F.coalesce(F.col(mapping.LOCAL_ZONE).isin(*TIME_ZONES), F.lit(False))
+    has_zone = F.coalesce(is_time_zone(mapping.LOCAL_ZONE), F.lit(False))
     where = F.concat(F.lit(" in "), mapping.LOCAL_ZONE)
     faults = [
         (

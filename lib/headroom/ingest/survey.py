@@ -13,8 +13,8 @@ from headroom import columns as c
 from headroom.config import METRIC_KINDS, Source
 from headroom.errors import DataError
 from headroom.ingest import mapping
-from headroom.ingest.rows import DOUBT, EVIDENCE, FORM, PERIOD
-from headroom.ingest.times import TIME_ZONES
+from headroom.ingest.rows import AS_IT_CAME, DOUBT, EVIDENCE, FORM, PERIOD
+from headroom.ingest.times import is_time_zone
 
 _N_MISSING, _IS_EMPTY = "n_missing", "is_empty"
 _DIGEST_PARTS = ("digest_low", "digest_high")
@@ -63,6 +63,7 @@ def build_survey(rows: DataFrame) -> DataFrame:
 def read_totals(survey: DataFrame, may_be_empty: bool = False) -> Totals:
     """The totals of a survey. Raises DataError where there are no rows and there must be some."""
     is_kept = F.col(c.REASON).isNull()
+    said = F.xxhash64(*mapping.ATTRIBUTES, mapping.DIMENSION_VALUES, F.col(EVIDENCE)[AS_IT_CAME])
     totals = survey.agg(
         F.sum(c.N_ROWS),
         F.sum(F.when(is_kept, 0).otherwise(F.col(c.N_ROWS))),
@@ -72,6 +73,7 @@ def read_totals(survey: DataFrame, may_be_empty: bool = False) -> Totals:
         F.min(F.when(is_kept, F.col(c.FIRST_SEEN))),
         F.max(F.when(is_kept, F.col(c.LAST_SEEN))),
         *[F.sum(F.col(part).cast("decimal(38,0)")) for part in _DIGEST_PARTS],
+        F.sum(F.col(c.N_ROWS) * said.cast("decimal(20,0)")),
     ).first()
     assert totals is not None  # noqa: S101 - an aggregate always has its row
     if not totals[0] and not may_be_empty:
@@ -128,19 +130,20 @@ def build_items(survey: DataFrame, known: DataFrame, source: Source) -> DataFram
         F.least(c.FIRST_SEEN, "first_before").alias(c.FIRST_SEEN),
         F.greatest(c.LAST_SEEN, "last_before").alias(c.LAST_SEEN),
     )
+    is_kind = F.col(c.METRIC_KIND).isin(*METRIC_KINDS)
     return merged.withColumns(
         {
             c.GROUP_ID: F.coalesce(c.GROUP_ID, c.ITEM_ID),
             c.DIMENSIONS: _dimensions(F.col(mapping.DIMENSION_VALUES), source.dimensions),
-            c.METRIC_KIND: _known(c.METRIC_KIND, METRIC_KINDS, source.defaults.metric_kind),
-            c.TIME_ZONE: _known(c.TIME_ZONE, TIME_ZONES, source.defaults.time_zone),
+            c.METRIC_KIND: _known(c.METRIC_KIND, is_kind, source.defaults.metric_kind),
+            c.TIME_ZONE: _known(c.TIME_ZONE, is_time_zone(c.TIME_ZONE), source.defaults.time_zone),
         }
     )
 
 
-def _known(column: str, values: Sequence[str], default: str) -> Column:
+def _known(column: str, is_good: Column, default: str) -> Column:
     """The default in place of what only refused rows said."""
-    return F.when(F.col(column).isin(*values), F.col(column)).otherwise(F.lit(default))
+    return F.when(is_good, F.col(column)).otherwise(F.lit(default))
 
 
 def _dimensions(values: Column, names: Sequence[str]) -> Column:
