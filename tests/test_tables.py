@@ -1,5 +1,6 @@
 """Delta: writes that can be repeated, versions that are pinned, constraints that hold."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_a_table_comes_with_its_constraints_in_one_commit(
     table = DeltaTable.forPath(spark, f"{tables.warehouse}/events")
     assert "delta.constraints.ordered" in table.detail().first()["properties"]
     assert table.history().count() == 1
+
+
+def test_least_and_largest_values_are_kept_of_the_columns_that_a_table_names(
+    spark: SparkSession, tables: Tables
+) -> None:
+    tables.merge(frame(spark, ("a", T0, 1.0, "x"), ("b", T1, 2.0, "x")), OBSERVATIONS)
+    commits = sorted(Path(tables.warehouse, "observations/_delta_log").glob("*.json"))
+    added = [json.loads(line)["add"] for line in commits[-1].open() if '"add"' in line]
+    stats = [json.loads(entry["stats"]) for entry in added]
+    assert sum(entry["numRecords"] for entry in stats) == 2
+    assert {name for entry in stats for name in entry["maxValues"]} == {"timestamp"}
 
 
 def test_a_catalog_warehouse_writes_merges_and_reads(spark: SparkSession, tmp_path: Path) -> None:

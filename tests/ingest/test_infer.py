@@ -138,6 +138,15 @@ def test_doubts_are_said() -> None:
     assert "# Column ts has '2025-01-06' and '1736208000': rows in the rarer form are" in text
 
 
+def test_a_country_is_found_or_asked_for() -> None:
+    asked = "# No column is a country, so no public holidays are known"
+    for value, is_country in (("DE-BY", True), ("Bavaria", False)):
+        rows = [{"id": "a", "ts": t, "y": "1", "country": value} for t in hours(3)]
+        text = propose(Sample(["id", "ts", "y", "country"], rows), PLACE, "w")
+        columns = check(text)["source"]["columns"]
+        assert (columns.get("country") == "country", asked in text) == (is_country, not is_country)
+
+
 @pytest.mark.parametrize(("header", "separator"), [("a,b", ","), ("a;b c", ";"), ("a\tb", "\t")])
 def test_separators(header: str, separator: str) -> None:
     assert guess_separator(header) == separator

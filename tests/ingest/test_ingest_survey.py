@@ -61,6 +61,30 @@ def test_totals_and_digest_do_not_depend_on_order(spark: SparkSession) -> None:
     assert digest_ingest(source(), changed) != digest_ingest(source(), totals)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        hours("a", 0, 1, value="2"),  # another value
+        [*hours("a", 0), *hours("b", 1)],  # of another item
+        hours("a", 0, 1, region="us"),  # another attribute
+        [*hours("a", 0), ("a", "soon", "1", "eu", "count")],  # a row that is refused
+        hours("a", 0, 1, 1),  # one row more
+    ],
+)
+def test_whatever_a_row_says_is_in_the_digest(spark: SparkSession, other: list[Any]) -> None:
+    both = [read_totals(build_survey(rows_of(spark, rows))) for rows in (hours("a", 0, 1), other)]
+    first, second = (digest_ingest(source(), totals) for totals in both)
+    assert first != second
+
+
+def test_rows_refused_for_one_reason_are_told_apart(spark: SparkSession) -> None:
+    told = [
+        read_totals(build_survey(rows_of(spark, [("a", text, "1", "eu", "count")])))
+        for text in ("soon", "late")
+    ]
+    assert digest_ingest(source(), told[0]) != digest_ingest(source(), told[1])
+
+
 def test_no_rows_at_all(spark: SparkSession) -> None:
     with pytest.raises(DataError, match="the source holds no rows"):
         read_totals(build_survey(rows_of(spark, [])))

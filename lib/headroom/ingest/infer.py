@@ -30,6 +30,7 @@ _OPTIONAL = {
     "metric_kind": ("metric_kind", "kind", "metric_type", "type"),
     "unit": ("unit", "units"),
     "time_zone": ("time_zone", "timezone", "tz"),
+    "country": ("country", "country_code"),
     "group_id": ("group_id", "group"),
     "revision": ("revision", "version", "updated_at", "ingested_at", "loaded_at"),
 }
@@ -50,6 +51,7 @@ _UNITS = (
 
 _ISO = re.compile(r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d|$)")
 _NAMES_ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$")
+_COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
 _EPOCHS = (1, 1e3, 1e6, 1e9)
 _FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 to 2100: a number outside is no time
 
@@ -112,7 +114,7 @@ def propose(sample: Sample, place: Mapping[str, Any], warehouse: str) -> str:
     ]
     freq = _frequency(sample, time, item)
     values = {"warehouse": warehouse, "source": source, "series": {"freq": freq or "h"}}
-    text = "".join(f"# {line}\n" for line in _remarks(sample, time, freq, is_wide))
+    text = "".join(f"# {line}\n" for line in _remarks(sample, time, freq, columns, is_wide))
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     build_config(yaml.safe_load(text))
     return text
@@ -210,6 +212,8 @@ def _is_possible(meaning: str, values: set[str]) -> bool:
         return all(value.strip().lower() in METRIC_KINDS for value in values)
     if meaning == "time_zone":
         return all(_is_zone(value.strip()) for value in values)
+    if meaning == "country":
+        return all(_COUNTRY.match(value.strip()) for value in values)
     if meaning == "revision":
         return all(re.fullmatch(r"-?\d+", v) or _seconds(v) is not None for v in values)
     return True
@@ -296,7 +300,9 @@ def _frequency(sample: Sample, time: str, item: Sequence[str]) -> str | None:
     return min(_STEPS, key=lambda step: abs(step[0] - usual) / step[0])[1]
 
 
-def _remarks(sample: Sample, time: str, freq: str | None, is_wide: bool) -> list[str]:
+def _remarks(
+    sample: Sample, time: str, freq: str | None, columns: Mapping[str, Any], is_wide: bool
+) -> list[str]:
     remarks = [f"Proposed from {len(sample.rows):,} rows. Look at each line before you rely on it."]
     texts = [value.strip() for value in sample.values(time) if isinstance(value, str)]
     iso = [text for text in texts if _ISO.match(text)]
@@ -312,6 +318,11 @@ def _remarks(sample: Sample, time: str, freq: str | None, is_wide: bool) -> list
         )
     if freq is None:
         remarks.append("No item has two rows in the sample: set series.freq to its step.")
+    if "country" not in columns:
+        remarks.append(
+            "No column is a country, so no public holidays are known: where your items have one, "
+            "set source.defaults.country to its code, such as DE or DE-BY."
+        )
     if is_wide:
         remarks.append("A column per metric; leave out those that are none. Each is an item.")
     return remarks
