@@ -1,6 +1,7 @@
 """Frequencies: `5min`, `h`, `D`, `7D`, `W`, `MS`. What a step is, and which seasons it may have."""
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,12 @@ class Freq:
     def is_monthly(self) -> bool:
         return self.unit == "MS"
 
-    @property
+    @cached_property
     def seconds(self) -> int:
         """Length of a step; for months the mean length, which is good for ratios only."""
         return 2_629_746 * self.count if self.is_monthly else SECONDS[self.unit] * self.count
 
-    @property
+    @cached_property
     def seasons(self) -> tuple[int, ...]:
         """Season lengths in steps, shortest first: day and week below a day, week for days,
         year for months and weeks. Empty where a step has none."""
@@ -47,6 +48,7 @@ class Freq:
         return start.astype("datetime64[s]") + np.arange(length) * np.timedelta64(self.seconds, "s")
 
 
+@cache
 def parse_freq(text: str) -> Freq:
     """The frequency that `text` names. Raises ConfigError."""
     match = FREQ.match(text)

@@ -19,7 +19,7 @@ _END_SEASONS = 3  # before the last step, or after the first one
 
 def find_negatives(values: Floats) -> Mask:
     """True below zero."""
-    return np.nan_to_num(values) < 0
+    return values < 0
 
 
 def find_partial_ends(values: Floats, seasons: tuple[int, ...], rule: PartialEnds) -> Mask:
@@ -111,8 +111,7 @@ def find_outliers(values: Floats, seasons: tuple[int, ...], rule: Outliers) -> M
         for beside in (_shifted(z, -season), _shifted(z, season)):
             low, high = np.fmin(low, beside), np.fmax(high, beside)
     # Of two neighbours one may be the outlier: far is what is far from both.
-    far = np.nan_to_num(np.maximum(low - z, z - high)) > rule.deviations * deviation
-    far &= np.isfinite(residuals)
+    far = np.isfinite(residuals) & (np.maximum(low - z, z - high) > rule.deviations * deviation)
     for first, last in _runs(far):  # what lasts from the begin, or to the end, may be a new level
         is_level = last - first >= _LEVEL_STEPS and (first == 0 or last == len(values))
         far[first:last] &= not is_level
@@ -124,8 +123,9 @@ def find_summit(values: Floats, rule: Outliers) -> Mask:
     """True for the one value that is more than `summit` times as large as any other, if there is
     one: also where a series varies so much that nothing is far from its like."""
     summit = np.zeros(len(values), dtype=bool)
-    sizes = np.abs(np.nan_to_num(values))
-    if np.isfinite(values).sum() >= rule.min_values:
+    seen = np.isfinite(values)
+    sizes = np.abs(np.where(seen, values, 0))
+    if seen.sum() >= rule.min_values:
         second, largest = np.partition(sizes, -2)[-2:]
         summit[np.argmax(sizes)] = 0 < rule.summit * second < largest
     return summit
