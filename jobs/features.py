@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from headroom import columns as c
 from headroom.cli import Job, code_version, main
 from headroom.features.aggregates import build_memberships, check_levels
+from headroom.features.countries import guess_countries
 from headroom.features.findings import with_noticed
 from headroom.features.status import check_statuses
 from headroom.features.update import Maker, union
@@ -36,7 +37,8 @@ def run(job: Job) -> None:
 
 def make(job: Job) -> None:
     config, tables = job.config, job.tables
-    items = tables.read(ITEMS)
+    items, observations = tables.read(ITEMS), tables.read(OBSERVATIONS)
+    items, guessed = guess_countries(items, observations, config)
     tables.create(VOCABULARY)
     vocabulary = build_vocabulary(items, tables.read(VOCABULARY))
     vocabulary = tables.replace(vocabulary, VOCABULARY)
@@ -46,7 +48,7 @@ def make(job: Job) -> None:
         check_levels(levels, list_static_columns(vocabulary)[1:])
     code = code_version("features")
     maker = Maker(config, code, vocabulary, tables.read(EVENTS), before(job, SERIES))
-    updates = [maker.update(items, tables.read(OBSERVATIONS))]
+    updates = [maker.update(items, observations)]
     if levels or tables.exists(MEMBERSHIPS):
         series = updates[0].series()
         memberships = build_memberships(series, levels)
@@ -55,7 +57,8 @@ def make(job: Job) -> None:
     tables.create(FINDINGS)
     quality = union([update.quality(before(job, QUALITY)) for update in updates])
     written = tables.replace(union([update.series() for update in updates]), SERIES)
-    tables.replace(with_noticed(quality, tables.read(FINDINGS)), QUALITY)
+    noticed = tables.read(FINDINGS).unionByName(guessed)
+    tables.replace(with_noticed(quality, noticed), QUALITY)
     job.count(rebuilt=sum(update.fresh.count() for update in updates))
     for update in updates:
         update.fresh.unpersist()

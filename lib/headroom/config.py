@@ -114,7 +114,8 @@ class ItemDefaults(Settings):
     country: str | None = Field(
         None,
         pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
-        description="Whose public holidays count: DE, or with a part of it DE-BY. None: none do.",
+        description="Whose public holidays count: DE, or with a part of it DE-BY. None: those that "
+        "the past shows, see features.guess_country.",
     )
 
     @field_validator("time_zone")
@@ -346,6 +347,11 @@ class Features(Settings):
         (),
         description="Items to make by adding up others, per metric and value of these dimensions: "
         "[[team], [region, tier], []]; [] is the whole fleet.",
+    )
+    guess_country: bool = Field(
+        True,
+        description="Items of half a year and more that name no country: take the public holidays "
+        "that their past shows, where one country's stand out.",
     )
     incremental: bool = Field(
         True, description="Rebuild only the series of which something changed since the last run."
