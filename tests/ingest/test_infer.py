@@ -139,7 +139,7 @@ def test_doubts_are_said() -> None:
 
 
 def test_a_country_is_found_or_asked_for() -> None:
-    asked = "# No column is a country, so no public holidays are known"
+    asked = "# No column is a country: job features guesses"
     for value, is_country in (("DE-BY", True), ("Bavaria", False)):
         rows = [{"id": "a", "ts": t, "y": "1", "country": value} for t in hours(3)]
         text = propose(Sample(["id", "ts", "y", "country"], rows), PLACE, "w")

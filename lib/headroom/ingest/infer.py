@@ -320,8 +320,8 @@ def _remarks(
         remarks.append("No item has two rows in the sample: set series.freq to its step.")
     if "country" not in columns:
         remarks.append(
-            "No column is a country, so no public holidays are known: where your items have one, "
-            "set source.defaults.country to its code, such as DE or DE-BY."
+            "No column is a country: job features guesses whose public holidays count from half a "
+            "year of data. Where you know it, set source.defaults.country to DE or DE-BY."
         )
     if is_wide:
         remarks.append("A column per metric; leave out those that are none. Each is an item.")
