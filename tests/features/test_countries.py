@@ -92,7 +92,7 @@ def test_ten_clients_keep_the_holidays_of_portugal(data: Path) -> None:
 
 
 def write(tables: Tables, countries: list[str | None]) -> None:
-    """Items of Berlin, one per country named, with Portugal's holidays; a short and a silent one."""
+    """Items of Berlin, one per name, with Portugal's holidays; a short and a silent one."""
     start = datetime(2023, 1, 1, 23)  # midnight there
     last = start + timedelta(days=N_DAYS, hours=-6)
     names = [f"item-{k}" for k in range(len(countries))]
