@@ -64,6 +64,13 @@ def test_a_row_for_every_window_step_and_method() -> None:
     assert found[c.TIMESTAMP][23] == np.datetime64("2024-01-01") + np.timedelta64(400 - 25, "h")
 
 
+def test_windows_with_less_than_half_of_the_past_have_no_say_in_the_choice() -> None:
+    pasts = {24: 0, 48: 1, 95: 1, 96: 2, 400: 2}  # hours, and windows that tell
+    for past, n_windows in pasts.items():
+        (row,) = evaluated(make_panel(series(1, past + 48)))
+        assert row[c.N_WINDOWS] == n_windows, past
+
+
 def test_targets_are_those_of_the_series() -> None:
     target = series(1, 400)
     found = steps(evaluated(make_panel(target))[0])

@@ -63,6 +63,19 @@ def test_a_pure_season_is_continued() -> None:
     np.testing.assert_allclose(floor.scale.inverse(z)[0], x[0, -24:], rtol=0.01)
 
 
+def test_a_forecast_is_the_recursion_of_its_lags() -> None:
+    hours = np.arange(400)
+    x = (10 + np.sin(2 * np.pi * hours / 24) + np.random.default_rng(1).normal(0, 0.1, 400))[None]
+    floor, cleaned = flr.fit_floor(x, (24, 168))
+    for origin in (400, 100, 20):  # with all lags in the past, with some, with hardly any
+        path = np.concatenate([np.zeros(400), np.nan_to_num(cleaned[0, :origin])])
+        for _ in range(60):  # longer than two seasons' lags
+            value = path[-floor.lags] @ floor.weights[0, :-1] + floor.weights[0, -1]
+            path = np.append(path, np.clip(value, floor.low[0], floor.high[0]))
+        found = flr.forecast(floor, cleaned, np.array([0]), np.array([origin]), 60)
+        np.testing.assert_allclose(found[0], path[-60:], rtol=1e-9, atol=1e-12)
+
+
 def test_one_zero_among_hundreds_does_not_move_the_forecast() -> None:
     rng = np.random.default_rng(3)
     x = daily(30) * rng.lognormal(0, 0.02, 720)

@@ -32,6 +32,14 @@ def test_a_gap_in_the_last_season_is_filled_from_the_one_before() -> None:
     assert seasonal_naive(values, 2, 2, LEVELS)[0, :, 1].tolist() == [3.0, 2.0]
 
 
+def test_a_series_that_knows_no_whole_season_repeats_its_last_value() -> None:
+    values = np.array([[np.nan, 4.0, 1.0, 2.0, 4.0], [np.nan, np.nan, 1.0, 3.0, 6.0]])
+    quantiles = seasonal_naive(values, 3, 2, LEVELS)
+    assert quantiles[:, :, 1].tolist() == [[1.0, 2.0], [6.0, 6.0]]
+    sd = np.sqrt((2.0**2 + 3.0**2) / 2)
+    np.testing.assert_allclose(quantiles[1, 1, 2] - 6.0, 1.2816 * sd * np.sqrt(2), rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "target",
     [np.zeros(200), np.full(200, 3.0), np.arange(200.0), np.array([4.0]), np.full(30, 1e-12)],

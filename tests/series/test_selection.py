@@ -5,6 +5,7 @@ import pytest
 
 from headroom.series.methods import KINDS, methods_with
 from headroom.series.selection import (
+    BEST_BET,
     BOUND,
     FACTORS,
     WHOLE,
@@ -14,6 +15,7 @@ from headroom.series.selection import (
     relative_losses,
     selection_coverage,
     selection_losses,
+    with_best_bet,
 )
 
 METHODS = ("naive", "floor", "network")
@@ -57,6 +59,16 @@ def test_a_fleet_without_windows_is_served_by_the_networks_as_they_are() -> None
     for methods in (METHODS_WITH_NETWORKS, ("seasonal_naive", "log_ar", "lstm")):
         chosen = choose(methods, None, record_without_windows(methods), 0)
         assert (chosen.method, chosen.factor) == ("lstm", 1.0)
+
+
+def test_the_networks_together_are_left_only_for_what_enough_windows_say() -> None:
+    """The floor is better by 3 %: one window is not enough to say so, eight are."""
+    methods = ("seasonal_naive", "log_ar", "lstm")
+    for n_windows, method in ((0.0, "lstm"), (1.0, "lstm"), (8.0, "log_ar")):
+        fleet = with_best_bet(record(3, 0.97, 1), methods, n_windows)
+        assert choose(methods, None, fleet, 0).method == method, n_windows
+    weight = 8 / (8 + BEST_BET)
+    np.testing.assert_allclose(fleet.losses[:2], weight * record(3, 0.97, 1).losses[:2])
 
 
 def test_a_few_windows_move_the_choice_only_as_far_as_they_weigh() -> None:

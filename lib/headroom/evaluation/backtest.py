@@ -46,6 +46,7 @@ from headroom.series.selection import (
 Floats = NDArray[np.float64]
 
 LOSSES, COVERED = "losses", "covered"
+ENOUGH = 0.5  # a window counts in the choice if it has this share of the judged windows' past
 
 # One row per series; arrays are flat, their axes in the comment.
 EVALUATIONS = StructType(
@@ -113,7 +114,7 @@ def evaluate_panel(panel: Panel, model: ModelFile | None, design: Design) -> dic
         for back in range(design.selection_windows, 0, -1)
     ]
     n_series = len(panel.item_ids)
-    losses, covered, n_windows = _records(earlier, design)
+    losses, covered, n_windows = _records(earlier, _tells(panel, design), design)
     stamps = _stamps(panel, design)
     quantiles = np.stack([window.quantiles for window in judged], axis=2)
     targets = np.stack([window.target for window in judged], axis=1)
@@ -158,7 +159,19 @@ def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> 
     return _Window(target, quantiles, scale, lower_bounds(past.values))
 
 
-def _records(windows: Sequence[_Window], design: Design) -> tuple[Floats, Floats, list[int]]:
+def _tells(panel: Panel, design: Design) -> NDArray[np.bool_]:
+    """Which selection windows (series, window) tell of the judged ones: methods that hardly have a
+    past are another matter."""
+    backs = design.windows + np.arange(design.selection_windows, 0, -1)
+    pasts = panel.lengths[:, None] - backs * design.horizon
+    judged = panel.lengths[:, None] - design.windows * design.horizon
+    tells: NDArray[np.bool_] = pasts >= ENOUGH * judged
+    return tells
+
+
+def _records(
+    windows: Sequence[_Window], tells: NDArray[np.bool_], design: Design
+) -> tuple[Floats, Floats, list[int]]:
     """Relative selection losses and coverage (series, method, factor), NaN without a window, and
     the number of windows."""
     n_series = len(windows[0].target)
@@ -167,7 +180,8 @@ def _records(windows: Sequence[_Window], design: Design) -> tuple[Floats, Floats
     counts = []
     for row in range(n_series):
         usable = [
-            w for w in windows if not np.isnan(w.quantiles[0, row]).any()
+            w for w, tells_here in zip(windows, tells[row], strict=True)
+            if tells_here and not np.isnan(w.quantiles[0, row]).any()
             and not np.isnan(w.target[row]).all()
         ]  # fmt: skip
         counts.append(len(usable))

@@ -17,25 +17,35 @@ from headroom.evaluation.backtest import COVERED, LOSSES, Design
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, SELECTIONS, Table, conform
 from headroom.series import metrics
 from headroom.series.quantiles import at_levels, mean_of, widen
-from headroom.series.selection import Choice, Record, choose, record_without_windows
+from headroom.series.selection import (
+    Choice,
+    Record,
+    choose,
+    record_without_windows,
+    with_best_bet,
+)
 
 Floats = NDArray[np.float64]
 
 
 def fleet_record(evaluations: DataFrame, design: Design) -> Record:
-    """Means of the relative losses and of the coverage over the series that had a window."""
+    """Means of the relative losses and of the coverage over the series that had a window, shrunk
+    as far as the windows are few."""
     rows = (
         evaluations.where(F.col(c.N_WINDOWS) > 0)
-        .select(F.posexplode(F.arrays_zip(LOSSES, COVERED)).alias("place", "one"))
+        .select(c.N_WINDOWS, F.posexplode(F.arrays_zip(LOSSES, COVERED)).alias("place", "one"))
         .groupBy("place")
-        .agg(*[F.avg(f"one.{name}").alias(name) for name in (LOSSES, COVERED)])
+        .agg(
+            *[F.avg(f"one.{name}").alias(name) for name in (LOSSES, COVERED)],
+            F.avg(c.N_WINDOWS).alias(c.N_WINDOWS),
+        )
         .collect()  # methods × factors rows
     )
     record = record_without_windows(design.methods)
     for row in rows:
         record.losses.flat[row["place"]] = row[LOSSES]
         record.covered.flat[row["place"]] = row[COVERED]
-    return record
+    return with_best_bet(record, design.methods, rows[0][c.N_WINDOWS]) if rows else record
 
 
 def build_selections(

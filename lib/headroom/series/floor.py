@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -168,17 +169,33 @@ def clean(floor: Floor, z: Floats) -> Floats:
 
 def forecast(floor: Floor, cleaned: Floats, rows: Ints, origins: Ints, horizon: int) -> Floats:
     """Means (window, step) of the `horizon` steps from `origins` on, of the series `rows`."""
-    reach = floor.reach
-    at = origins[:, None] + np.arange(-reach, 0)[None, :]
-    history = cleaned[rows[:, None], np.maximum(at, 0)]
-    path = np.zeros((len(rows), reach + horizon))
-    path[:, :reach] = np.where((at < 0) | np.isnan(history), 0.0, history)
-    weights, intercept = floor.weights[rows, :-1], floor.weights[rows, -1]
+    weights = floor.weights[rows, :-1].T  # (lag, window)
+    known = np.repeat(floor.weights[rows, -1:], horizon, axis=1)
+    is_near = floor.lags < horizon  # the others lead to the past whatever the step
+    for lag, weight in zip(floor.lags[~is_near], weights[~is_near], strict=True):
+        known += weight[:, None] * _past(cleaned, rows, origins - lag, horizon)
+    near, weights = floor.lags[is_near], weights[is_near]
+    reach = int(near.max(initial=0))
+    path = np.empty((reach + horizon, len(rows)))  # a step's values lie side by side in memory
+    path[:reach] = _past(cleaned, rows, origins - reach, reach).T
+    path[reach:] = known.T
     low, high = floor.low[rows], floor.high[rows]
     for step in range(reach, reach + horizon):
-        value = (path[:, step - floor.lags] * weights).sum(axis=1) + intercept
-        path[:, step] = np.clip(value, low, high)
-    return path[:, reach:]
+        value = path[step] + np.einsum("lw,lw->w", path[step - near], weights)
+        np.minimum(np.maximum(value, low), high, out=path[step])
+    return np.ascontiguousarray(path[reach:].T)
+
+
+def _past(cleaned: Floats, rows: Ints, begins: Ints, length: int) -> Floats:
+    """The `length` steps (window, step) from `begins` on; 0, the mean, where there is nothing."""
+    values = np.zeros((len(rows), length))
+    inside = (begins >= 0) & (length > 0)
+    if inside.any():  # slices of rows: many times faster than one element after the other
+        slices = sliding_window_view(cleaned, length, axis=1)
+        values[inside] = slices[rows[inside], begins[inside]]
+    for window in np.flatnonzero(~inside & (begins + length > 0)):
+        values[window, -begins[window] :] = cleaned[rows[window], : begins[window] + length]
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def spread(floor: Floor, horizon: int) -> Floats:

@@ -90,7 +90,8 @@ def lower_bounds(values: Floats) -> Floats:
 def seasonal_naive(values: Floats, season: int, horizon: int, levels: Sequence[float]) -> Floats:
     """The last season repeated, with normal intervals from the seasonal differences, wider by the
     root of the number of seasons ahead (Hyndman & Athanasopoulos, FPP3, §5.5). Missing values of
-    the last season are those of the season before."""
+    the last season are those of the season before. A series without two values a season apart
+    has its last value repeated."""
     n_series, n_steps = values.shape
     season = max(1, min(season, n_steps))
     last = np.full((n_series, season), np.nan)
@@ -107,7 +108,11 @@ def seasonal_naive(values: Floats, season: int, horizon: int, levels: Sequence[f
     sd = np.sqrt(squares.sum(axis=1) / np.maximum(exists.sum(axis=1), 1))
     seasons_ahead = np.arange(horizon) // season + 1
     width = sd[:, None] * np.sqrt(seasons_ahead)[None, :]
-    return point[..., None] + width[..., None] * normal_scores(levels)
+    quantiles = point[..., None] + width[..., None] * normal_scores(levels)
+    is_short = ~exists.any(axis=1)
+    if season > 1 and is_short.any():
+        quantiles[is_short] = seasonal_naive(values[is_short], 1, horizon, levels)
+    return quantiles
 
 
 def _normal(examples: Examples, levels: Sequence[float]) -> Floats:

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
 INTERVALS = (0.8, 0.9)  # that must hold what they say, on average of both
 WHOLE = 24.0  # windows' worth of weight that the fleet's record has in a series' choice
+BEST_BET = 2.0  # windows' worth of weight that what is known before any has in the fleet's record
 TIE = 0.03  # a later method must be better by this share
 BOUND = 0.5  # a method is at most so much better or worse on one series, on the logarithm
 
@@ -80,6 +81,14 @@ def record_without_windows(methods: Sequence[str]) -> Record:
     losses = np.zeros(shape)
     losses[[name == LSTM for name in methods]] = np.log(1 - 2 * TIE)
     return Record(losses, np.ones(shape))
+
+
+def with_best_bet(fleet: Record, methods: Sequence[str], n_windows: float) -> Record:
+    """The fleet's record over so many windows (mean over its series), its losses shrunk towards
+    those of a fleet without any: however many the series, they share a few dates."""
+    weight = n_windows / (n_windows + BEST_BET)
+    before = record_without_windows(methods).losses
+    return Record(weight * fleet.losses + (1 - weight) * before, fleet.covered)
 
 
 def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows: int) -> Choice:
