@@ -154,7 +154,9 @@ def test_items_without_a_country_take_the_one_of_their_zone(
     assert kept["short"] > 0
     assert kept["item-3"] != kept["item-0"]  # its own country's
 
-    off = build_config({"warehouse": warehouse, "features": {"guess_country": False}})
+    off = config.model_copy(
+        update={"features": config.features.model_copy(update={"guess_country": False})}
+    )
     items, guessed = guess_countries(tables.read(ITEMS), tables.read(OBSERVATIONS), off)
     assert guessed.isEmpty()
     assert {row[c.COUNTRY] for row in items.collect()} == {None, "DE"}

@@ -45,7 +45,7 @@ def fleet_record(evaluations: DataFrame, design: Design) -> Record:
     for row in rows:
         record.losses.flat[row["place"]] = row[LOSSES]
         record.covered.flat[row["place"]] = row[COVERED]
-    return with_best_bet(record, design.methods, rows[0][c.N_WINDOWS]) if rows else record
+    return with_best_bet(record, design.methods, rows[0][c.N_WINDOWS] if rows else 0.0)
 
 
 def build_selections(
