@@ -80,16 +80,16 @@ def _held_out_windows(fleet: SyntheticFleet, seed: int, batch_size: int) -> Wind
 
 
 def _mean_losses(windows: Windows, seed: int, model: ModelFile) -> dict[str, float]:
-    networks, levels = model.networks()
+    networks = model.networks()
     totals = {"network": 0.0, "floor": 0.0}
     observed = 0.0
     for step in range(HELD_OUT_BATCHES):
         examples = joined(windows.draw(seed, step))
         target = np.where(examples.mask > 0, examples.target, np.nan)
-        forecast = np.mean(list(networks(examples).values()), axis=0)
-        floor = np.broadcast_to(normal_scores(levels), forecast.shape)
+        forecast = np.mean(list(networks.quantiles(examples).values()), axis=0)
+        floor = np.broadcast_to(normal_scores(networks.levels), forecast.shape)
         for name, quantiles in (("network", forecast), ("floor", floor)):
-            totals[name] += float(np.nansum(quantile_losses(target, quantiles, levels)))
+            totals[name] += float(np.nansum(quantile_losses(target, quantiles, networks.levels)))
         observed += float(examples.mask.sum())
     return {name: total / observed for name, total in totals.items()}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,14 +51,12 @@ class ModelFile:
         """The methods that forecast with this model."""
         return methods_with(member.kind for member in unpack(self.packed).members)
 
-    def networks(self, back: int = 0) -> tuple[Networks, Sequence[float]]:
-        """The networks that may forecast a window which begins `back` steps before the end, and the
-        levels of their quantiles; MXNet is imported here, in the task."""
-        from headroom.model.network import LEVELS
+    def networks(self, back: int = 0) -> Networks:
+        """Those that may forecast a window which begins `back` steps before the end; MXNet is
+        imported here, in the task."""
         from headroom.model.predict import load_predictor
 
-        predictor = load_predictor(self.packed, self.sha256)
-        return partial(predictor.quantiles, back=back), LEVELS
+        return load_predictor(self.packed, self.sha256).fair(back)
 
 
 def methods_of(
@@ -67,8 +64,7 @@ def methods_of(
 ) -> dict[str, Floats]:
     """Quantiles (series, step, level) by method of what follows the panel, which lacks the last
     `back` steps of its series; without a model, of the floors."""
-    networks, network_levels = model.networks(back) if model else (None, levels)
-    return forecast_methods(panel, horizon, levels, networks, network_levels)
+    return forecast_methods(panel, horizon, levels, model.networks(back) if model else None)
 
 
 def spread_over_tasks(series: DataFrame, per_task: int) -> DataFrame:

@@ -5,10 +5,13 @@ import pytest
 from panels import make_panel, series
 
 from headroom.series.methods import (
+    KINDS,
     LOG_AR,
+    SCRATCH,
     SEASONAL_NAIVE,
     TUNED,
     ZERO_SHOT,
+    Networks,
     combined,
     forecast_methods,
     methods_with,
@@ -46,7 +49,7 @@ def test_a_series_that_knows_no_whole_season_repeats_its_last_value() -> None:
     ids=["zeros", "constant", "line", "single", "tiny"],
 )
 def test_any_series_has_ordered_finite_quantiles(target: np.ndarray) -> None:
-    found = forecast_methods(make_panel(target), 48, LEVELS, None, LEVELS)
+    found = forecast_methods(make_panel(target), 48, LEVELS, None)
     assert set(found) == {SEASONAL_NAIVE, LOG_AR}
     for quantiles in found.values():
         assert np.isfinite(quantiles).all()
@@ -61,7 +64,7 @@ def test_a_network_that_adds_nothing_is_the_floor() -> None:
         scores = np.broadcast_to(normal_scores(LEVELS), (*examples.center.shape, 3))
         return {ZERO_SHOT: scores, TUNED: scores}
 
-    found = forecast_methods(make_panel(series(5)), 24, LEVELS, silent, LEVELS)
+    found = forecast_methods(make_panel(series(5)), 24, LEVELS, Networks(silent, LEVELS))
     assert tuple(found) == methods_with(kind for kind in (ZERO_SHOT, TUNED))
     assert tuple(found)[2:] == ("lstm", "lstm_zero_shot", "lstm_tuned")
     for name in set(found) - {SEASONAL_NAIVE}:
@@ -70,5 +73,14 @@ def test_a_network_that_adds_nothing_is_the_floor() -> None:
 
 def test_one_network_that_goes_astray_moves_all_together_half_as_far_as_their_mean() -> None:
     calm = np.array([[-1.0, 0.0, 1.0]])
-    np.testing.assert_allclose(combined([calm, calm, calm]), calm)
-    np.testing.assert_allclose(combined([calm, calm, calm + 60]), calm + 10)
+    np.testing.assert_allclose(combined(dict.fromkeys(KINDS, calm), {}), calm)
+    astray = {ZERO_SHOT: calm, TUNED: calm, SCRATCH: calm + 60}
+    np.testing.assert_allclose(combined(astray, {}), calm + 10)
+
+
+def test_who_is_trusted_more_says_more() -> None:
+    said = {ZERO_SHOT: np.array([[4.0]]), TUNED: np.array([[8.0]])}
+    halves = {ZERO_SHOT: 0.5, TUNED: 0.5}
+    assert combined(said, halves) == combined(said, {}) == 6.0
+    assert combined(said, {ZERO_SHOT: 0.25, TUNED: 0.75}) == 7.5  # mean 7, median 8
+    assert combined(said, {ZERO_SHOT: 1.0, TUNED: 0.0}) == 4.0

@@ -8,6 +8,7 @@ from headroom.series.selection import (
     BEST_BET,
     BOUND,
     FACTORS,
+    SHARPNESS,
     WHOLE,
     Record,
     choose,
@@ -15,6 +16,7 @@ from headroom.series.selection import (
     relative_losses,
     selection_coverage,
     selection_losses,
+    shares_of,
     with_best_bet,
 )
 
@@ -103,3 +105,12 @@ def test_coverage_is_that_of_the_widened_intervals() -> None:
     assert (np.diff(covered) >= 0).all()
     assert abs(covered[FACTORS.index(2.0)] - 0.85) < 0.03
     assert np.isnan(selection_coverage(np.full((1, 3), np.nan), quantiles[:1, :3], LEVELS)).all()
+
+
+def test_kinds_of_networks_have_a_say_by_their_losses_as_far_as_windows_are_many() -> None:
+    losses = np.log([1.0, 1.0, 1.1])
+    np.testing.assert_allclose(shares_of(losses, 0), 1 / 3)
+    few, many = shares_of(losses, 1), shares_of(losses, 10_000)
+    assert 1 / 3 > few[2] > many[2]
+    np.testing.assert_allclose(many[2] / many[0], 1.1**-SHARPNESS, rtol=1e-2)
+    np.testing.assert_allclose([few.sum(), many.sum()], 1.0)

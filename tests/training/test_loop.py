@@ -157,6 +157,40 @@ def test_the_networks_of_a_stage_see_nothing_of_its_holdout(
         assert np.array_equal(one, two) == is_same
 
 
+def test_kinds_are_trusted_by_windows_that_their_stand_ins_have_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Networks that were given after they had learnt this fleet, beside ones that hardly begin."""
+    given = replace(task(tmp_path / "given", steps=120, learning_rate=0.01), cardinalities=())
+    start = loop.train(given, Alone()).packed
+    stages = (loop.Stage(3 * HORIZON, 2), loop.Stage(HORIZON, 2))
+    hardly = {"steps": 1, "learning_rate": 1e-9, "tuning_rate": 1e-9}
+    begun = replace(
+        task(tmp_path / "begun", **hardly), start=start, kinds=(TUNED, SCRATCH), stages=stages
+    )
+    shares = shares_in(loop.train(begun, Alone()))
+    assert shares[ZERO_SHOT] == shares[TUNED] > 2 * shares[SCRATCH]
+    two = in_threads(
+        2, lambda comm: loop.train(replace(begun, folder=str(tmp_path / f"two-{comm.rank}")), comm)
+    )
+    assert shares_in(two[0]) == pytest.approx(shares, abs=1e-5)
+
+    def broken(_: Manifest, shards: Sequence[int]) -> dict[str, list[Any]]:
+        columns = rows(shards)
+        for target in columns["target"]:
+            target[-HORIZON:] *= 10
+        return columns
+
+    monkeypatch.setattr(loop, "read_shards", broken)
+    again = loop.train(replace(begun, folder=str(tmp_path / "broken")), Alone())
+    assert shares_in(again) == shares  # the windows that judge have no say
+
+
+def shares_in(trained: loop.Trained) -> dict[str, float]:
+    assert trained.packed is not None
+    return dict(unpack(trained.packed).about["shares"])
+
+
 def test_two_ranks_end_where_one_does(tmp_path: Path) -> None:
     alone = weights(loop.train(task(tmp_path / "one"), Alone()))
     results = in_threads(2, lambda comm: loop.train(task(tmp_path / f"two-{comm.rank}"), comm))

@@ -41,12 +41,12 @@ from headroom.series.selection import (
     relative_losses,
     selection_coverage,
     selection_losses,
+    tells,
 )
 
 Floats = NDArray[np.float64]
 
 LOSSES, COVERED = "losses", "covered"
-ENOUGH = 0.5  # a window counts in the choice if it has this share of the judged windows' past
 
 # One row per series; arrays are flat, their axes in the comment.
 EVALUATIONS = StructType(
@@ -109,12 +109,11 @@ def evaluate_panel(panel: Panel, model: ModelFile | None, design: Design) -> dic
         _window(panel, (design.windows - window) * design.horizon, model, design)
         for window in range(design.windows)
     ]
-    earlier = [
-        _window(panel, (design.windows + back) * design.horizon, model, design)
-        for back in range(design.selection_windows, 0, -1)
-    ]
+    first = design.windows * design.horizon
+    backs = [first + back * design.horizon for back in range(design.selection_windows, 0, -1)]
+    earlier = [_window(panel, back, model, design) for back in backs]
     n_series = len(panel.item_ids)
-    losses, covered, n_windows = _records(earlier, _tells(panel, design), design)
+    losses, covered, n_windows = _records(earlier, tells(panel.lengths, backs, first), design)
     stamps = _stamps(panel, design)
     quantiles = np.stack([window.quantiles for window in judged], axis=2)
     targets = np.stack([window.target for window in judged], axis=1)
@@ -157,16 +156,6 @@ def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> 
     season = panel.freq.seasons[0] if panel.freq.seasons else 1
     scale = metrics.seasonal_error(past.values, season)
     return _Window(target, quantiles, scale, lower_bounds(past.values))
-
-
-def _tells(panel: Panel, design: Design) -> NDArray[np.bool_]:
-    """Which selection windows (series, window) tell of the judged ones: methods that hardly have a
-    past are another matter."""
-    backs = design.windows + np.arange(design.selection_windows, 0, -1)
-    pasts = panel.lengths[:, None] - backs * design.horizon
-    judged = panel.lengths[:, None] - design.windows * design.horizon
-    tells: NDArray[np.bool_] = pasts >= ENOUGH * judged
-    return tells
 
 
 def _records(

@@ -16,6 +16,7 @@ from headroom.series.examples import N_PATCH, N_STEP
 
 FORMAT = 2
 ABOUT = "about"
+SHARES = "shares"  # of each kind in the forecast of all networks together, if they were weighed
 MAX_BYTES = 512 * 2**20  # of all arrays unpacked: a guard against archives made to explode
 
 Weights = dict[str, NDArray[np.float32]]

@@ -1,16 +1,17 @@
 """Quantiles from a trained ensemble."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headroom.errors import ArtifactError
-from headroom.model.artifact import Member, Model, unpack
+from headroom.model.artifact import SHARES, Member, Model, unpack
 from headroom.model.mx import mx
-from headroom.model.network import QuantileNetwork, Shape, build_network, set_weights
+from headroom.model.network import LEVELS, QuantileNetwork, Shape, build_network, set_weights
 from headroom.series.examples import Examples
+from headroom.series.methods import Networks
 
 Floats = NDArray[np.float64]
 
@@ -22,12 +23,17 @@ class Predictor:
 
     def __init__(self, model: Model) -> None:
         self.members = model.members
+        self.shares = model.about.get(SHARES, {})
         self.networks: list[QuantileNetwork] = []
         for member in model.members:
             network = build_network(Shape.of(member.shape), seed=0)
             set_weights(network, member.weights)
             network.hybridize()
             self.networks.append(network)
+
+    def fair(self, back: int = 0) -> Networks:
+        """Those that may forecast windows which begin `back` steps before the end."""
+        return Networks(partial(self.quantiles, back=back), LEVELS, self.shares)
 
     def quantiles(self, examples: Examples, back: int = 0) -> dict[str, Floats]:
         """By kind the mean of its members' quantiles (window, step, level) at `network.LEVELS`, in

@@ -1,6 +1,7 @@
 """Forecast methods of one panel: names, from simple to complex, and their quantiles."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,14 @@ LSTM = "lstm"  # the networks of all kinds together
 ZERO_SHOT, SCRATCH, TUNED = "zero_shot", "scratch", "tuned"
 KINDS = (ZERO_SHOT, SCRATCH, TUNED)
 
-# By kind, quantiles in units of the floor's standard deviation.
-Networks = Callable[[Examples], Mapping[str, Floats]]
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a model: what they forecast, and what they are trusted with."""
+
+    quantiles: Callable[[Examples], Mapping[str, Floats]]  # by kind, in the floor's sd around it
+    levels: Sequence[float]
+    shares: Mapping[str, float] = field(default_factory=dict)  # by kind; empty: all the same
 
 
 def method_of(kind: str) -> str:
@@ -51,7 +58,6 @@ def forecast_methods(
     horizon: int,
     levels: Sequence[float],
     networks: Networks | None,
-    network_levels: Sequence[float],
 ) -> dict[str, Floats]:
     """Quantiles (series, step, level) of the `horizon` steps after the panel's end, by method.
 
@@ -65,20 +71,30 @@ def forecast_methods(
         LOG_AR: _in_units(fitted, examples, _normal(examples, levels)),
     }
     if networks is not None:
-        raw = networks(examples)
+        raw = networks.quantiles(examples)
         by_method = {method_of(kind): raw[kind] for kind in KINDS if kind in raw}
-        by_method[LSTM] = combined(list(by_method.values()))
+        by_method[LSTM] = combined(raw, networks.shares)
         for name in methods_with(raw)[len(FLOORS) :]:
             quantiles = _in_units(fitted, examples, by_method[name])
-            results[name] = at_levels(quantiles, network_levels, levels)
+            results[name] = at_levels(quantiles, networks.levels, levels)
     floor_at = lower_bounds(panel.values)[:, None, None]
     return {name: np.maximum(quantiles, floor_at) for name, quantiles in results.items()}
 
 
-def combined(quantiles: Sequence[Floats]) -> Floats:
-    """Midway between the mean and the median of several forecasts: as good as the mean where they
-    agree, and half as wrong where one of three goes astray."""
-    return (np.mean(quantiles, axis=0) + np.median(quantiles, axis=0)) / 2
+def combined(by_kind: Mapping[str, Floats], shares: Mapping[str, float]) -> Floats:
+    """Midway between the weighted mean and the weighted median of several forecasts: as good as the
+    mean where they agree, and half as wrong where one of three goes astray."""
+    values = np.stack(list(by_kind.values()))
+    share = np.array([shares.get(kind, 1.0) for kind in by_kind])
+    share /= share.sum()
+    order = np.argsort(values, axis=0)
+    rising = np.take_along_axis(values, order, axis=0)
+    below = np.cumsum(share[order], axis=0)
+    # Where a share ends at one half, the median is midway between its value and the next one.
+    ends = [(below > half).argmax(axis=0)[None] for half in (0.5 - 1e-9, 0.5 + 1e-9)]
+    low, high = (np.take_along_axis(rising, end, axis=0)[0] for end in ends)
+    mean: Floats = np.tensordot(share, values, axes=1)
+    return (mean + (low + high) / 2) / 2
 
 
 def lower_bounds(values: Floats) -> Floats:

@@ -62,6 +62,20 @@ class Panel:
             self.events,
         )
 
+    def take(self, rows: NDArray[np.int64]) -> "Panel":
+        """The panel of these rows."""
+        events = Events(*[getattr(self.events, name)[rows] for name in Events.__dataclass_fields__])
+        return Panel(
+            tuple(self.item_ids[row] for row in rows),
+            self.freq,
+            self.values[rows],
+            self.lengths[rows],
+            self.starts[rows],
+            tuple(self.zones[row] for row in rows),
+            self.codes[rows],
+            events,
+        )
+
     def timestamps(self, row: int, extra: int = 0) -> NDArray[np.datetime64]:
         """Step starts of one series, and of `extra` steps after its end."""
         return self.freq.timestamps(self.starts[row], int(self.lengths[row]) + extra)

@@ -20,6 +20,8 @@ from headroom.series.panel import Panel
 Ints = NDArray[np.int64]
 
 BLOCKS = 4
+PASSES = 3  # over the origins of a fleet; more, and it is learnt by heart
+LEAST_STEPS = 25
 SHARE = 0.5  # of the typical series that windows come from
 UNKNOWN_SHARE = 0.1  # of windows have their categories hidden, so that the unknown one is learnt
 
@@ -32,6 +34,7 @@ class Plan:
     batch_size: int  # over all ranks
     horizons: tuple[int, ...]  # a step draws one
     back: tuple[int, ...]  # first origin of each block, in steps before the end, falling
+    n_origins: int  # that windows may begin at, over all ranks
 
     @property
     def last_back(self) -> int:
@@ -46,7 +49,9 @@ def make_plan(lengths: Sequence[int], batch_size: int, horizons: tuple[int, ...]
     last = max(max(horizons) // 2, 1)
     reach = max(int(typical * SHARE), last + 1)
     back = np.linspace(reach, last, BLOCKS + 1)[:-1].astype(int)
-    return Plan(len(lengths), batch_size, horizons, tuple(sorted(set(back.tolist()), reverse=True)))
+    n_origins = sum(max(min(length, reach) - last, 0) for length in lengths)
+    falling = tuple(sorted(set(back.tolist()), reverse=True))
+    return Plan(len(lengths), batch_size, horizons, falling, n_origins)
 
 
 class Windows:
@@ -120,6 +125,11 @@ class Fleets:
         self.fleets = fleets
         sizes = np.array([fleet.plan.n_series for fleet in fleets], dtype=np.float64)
         self._shares = sizes / sizes.sum()
+
+    def worthwhile(self, steps: int) -> int:
+        """As many of so many steps as there are windows to learn from."""
+        batches = sum(fleet.plan.n_origins / fleet.plan.batch_size for fleet in self.fleets)
+        return min(steps, max(LEAST_STEPS, round(PASSES * batches)))
 
     @property
     def exist(self) -> bool:

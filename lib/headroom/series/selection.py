@@ -1,4 +1,5 @@
-"""Which method serves a series, and how wide, chosen on windows before the ones it is judged on."""
+"""Which method serves a series, how wide, and how far each kind of network is trusted in what all
+say together: chosen on windows before the ones that judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from headroom.series.metrics import coverage, quantile_loss
 from headroom.series.quantiles import at_levels, widen
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 # Intervals are only ever widened: what a few quiet windows would take off is missing later.
 FACTORS = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5)
@@ -18,6 +20,8 @@ INTERVALS = (0.8, 0.9)  # that must hold what they say, on average of both
 WHOLE = 24.0  # windows' worth of weight that the fleet's record has in a series' choice
 BEST_BET = 2.0  # windows' worth of weight that what is known before any has in the fleet's record
 TIE = 0.03  # a later method must be better by this share
+ENOUGH = 0.5  # a window counts if it has this share of the judged windows' past
+SHARPNESS = 30.0  # a kind of network with a loss a tenth larger has a twentieth of the say
 BOUND = 0.5  # a method is at most so much better or worse on one series, on the logarithm
 
 
@@ -37,6 +41,15 @@ class Choice:
     method: str
     factor: float
     score: float
+
+
+def tells(lengths: Ints, backs: Sequence[int], judged: int) -> NDArray[np.bool_]:
+    """Which windows (series, window), that begin `backs` steps before the end of series of these
+    lengths, tell of those that judge, the first of which begins `judged` steps before it: methods
+    that hardly have a past are another matter."""
+    pasts = lengths[:, None] - np.asarray(backs)[None, :]
+    enough: NDArray[np.bool_] = pasts >= ENOUGH * (lengths[:, None] - judged)
+    return enough
 
 
 def selection_losses(targets: Floats, quantiles: Floats, levels: Sequence[float]) -> Floats:
@@ -89,6 +102,16 @@ def with_best_bet(fleet: Record, methods: Sequence[str], n_windows: float) -> Re
     weight = n_windows / (n_windows + BEST_BET)
     before = record_without_windows(methods).losses
     return Record(weight * fleet.losses + (1 - weight) * before, fleet.covered)
+
+
+def shares_of(losses: Floats, n_windows: float) -> Floats:
+    """What each kind of network has of the say (kind,), by its mean log loss on so many windows:
+    exponential weights (Cesa-Bianchi & Lugosi 2006, Prediction, Learning, and Games, §2.2), nearer
+    to equal the fewer the windows."""
+    trust = SHARPNESS * n_windows / (n_windows + BEST_BET)
+    say = np.exp(-trust * (losses - losses.min()))
+    shares: Floats = say / say.sum()
+    return shares
 
 
 def choose(methods: Sequence[str], own: Record | None, fleet: Record, n_windows: int) -> Choice:

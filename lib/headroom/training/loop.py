@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from headroom.columns import EPOCH, LOSS, RANK, SECONDS, WINDOWS_PER_SECOND
 from headroom.config import Training as Settings
 from headroom.errors import TrainingError
-from headroom.model.artifact import Member, digest, pack, unpack
+from headroom.model.artifact import SHARES, Member, digest, pack, unpack
 from headroom.model.loss import pinball_loss
 from headroom.model.mx import mx
 from headroom.model.network import QuantileNetwork, Shape, build_network, start_from, weights_of
@@ -28,12 +28,14 @@ from headroom.series.sampling import Fleets, Windows, joined, make_plan
 from headroom.training import checkpoint
 from headroom.training.communicator import Communicator
 from headroom.training.device import choose_device
-from headroom.training.shards import Manifest, read_shards, shards_of
+from headroom.training.shards import COLUMNS, Manifest, read_shards, shards_of
+from headroom.training.weighing import Placed, weigh
 
 WARM_UP = 50  # steps
 LAST_RATE = 0.02  # of the learning rate, at the end of the cosine
 # Whether there is an LSTM over the past, and one over the horizon.
 DESIGNS = {"full": (True, True), "horizon": (False, True), "plain": (False, False)}
+_NOBODY = Placed(panel_of({name: [] for name in COLUMNS}), np.zeros(0, dtype=np.int64))
 CLIP = 1.0  # norm of the gradient over the whole batch
 
 
@@ -82,28 +84,35 @@ def train(task: Task, comm: Communicator) -> Trained:
     device = choose_device(task.settings.device, comm)
     begin = unpack(task.start).members if task.start is not None else ()
     members = [replace(member, kind=ZERO_SHOT, holdout=None) for member in begin]
+    own = _own_series(task, comm)
     log: list[Mapping[str, Any]] = []
+    about: dict[str, Any] = {}
     for stage in task.stages:
-        windows = _windows(task, stage.holdout, comm)
+        if len(members) > len(begin):  # each kind has one that saw nothing of the windows between
+            about[SHARES] = weigh(
+                members, own, task.horizons, (task.stages[0].holdout, stage.holdout), comm
+            )
+        windows = _windows(task, own, stage.holdout, comm)
         comm.beat()
         learns = any(comm.gather(windows.exist))
         if not learns and stage is task.stages[-1]:
             _say_too_short(stage, bool(begin), comm)
             del members[len(begin) :]
             break
-        steps = task.settings.steps if learns else 0  # as it began, it stands in for others
         done = len(members) - len(begin)
         for place in range(stage.members):
             turn, kind = divmod(place, len(task.kinds))
             start = begin[turn % len(begin)] if task.kinds[kind] == TUNED else None
             shape = _shape(task, turn, start)
             fitting = Fitting(task, comm, windows, done + place, shape, start, device)
+            # What learns from nothing stands in for others as it began.
+            steps = fitting.steps if learns else 0
             members.append(replace(fitting.run(steps), holdout=stage.holdout))
             log += fitting.log
     digests = comm.gather([digest(pack([member], {})) for member in members])
     if any(other != digests[0] for other in digests):
         raise TrainingError("the ranks ended with different weights; report this with the log")
-    about = {"seed": task.seed, "horizons": task.horizons, "data": task.manifest.digest}
+    about |= {"seed": task.seed, "horizons": task.horizons, "data": task.manifest.digest}
     packed = pack(members, about) if comm.rank == 0 else None
     return Trained(packed, tuple(log))
 
@@ -134,6 +143,7 @@ class Fitting:
     ) -> None:
         self.task, self.comm, self.windows = task, comm, windows
         self.number, self.device, self.shape = number, device, shape
+        self.steps = windows.worthwhile(task.settings.steps)
         self.seed = task.seed * 1000 + number
         self.kind = TUNED if start else SCRATCH
         self.rate = task.settings.tuning_rate if start else task.settings.learning_rate
@@ -151,15 +161,15 @@ class Fitting:
         self.log: list[Mapping[str, Any]] = []
 
     def run(self, n_steps: int) -> Member:
-        """The network after so many steps."""
-        settings = self.task.settings
+        """The network after so many of its steps."""
+        every = self.task.settings.checkpoint_every
         first = self._resume()
         self.comm.broadcast_([parameter.data() for parameter in self.parameters.values()])
         loss, n_windows, clock = 0.0, 0, time.monotonic()
         for step in range(first, n_steps):
             step_loss, step_windows = self._step(step)
             loss, n_windows = loss + step_loss, n_windows + step_windows
-            if (step + 1) % settings.checkpoint_every == 0 or step + 1 == n_steps:
+            if (step + 1) % every == 0 or step + 1 == n_steps:
                 self._close_epoch(step + 1, loss, n_windows, time.monotonic() - clock)
                 loss, n_windows, clock = 0.0, 0, time.monotonic()
         return Member(self.kind, self.shape.to_dict(), weights_of(self.network))
@@ -197,7 +207,7 @@ class Fitting:
                 parameter.data()._fresh_grad = True  # as a backward pass leaves it
         self.comm.sum_(gradients)
         mx.gluon.utils.clip_global_norm(gradients, CLIP, check_isfinite=False)
-        self.trainer.set_learning_rate(self.rate * schedule(step, settings.steps))
+        self.trainer.set_learning_rate(self.rate * schedule(step, self.steps))
         self.trainer.update(1)
         return total, n_windows
 
@@ -228,9 +238,9 @@ class Fitting:
         if self.comm.rank == 0:
             self._keep(step)
             rate = sum(share[1] for share in shares) / max(seconds, 1e-9)
-            left = (settings.steps * (self.task.n_members - self.number) - step) * seconds / n_steps
+            left = (self.steps * (self.task.n_members - self.number) - step) * seconds / n_steps
             print(
-                f"network {self.number + 1}/{self.task.n_members} step {step}/{settings.steps} "
+                f"network {self.number + 1}/{self.task.n_members} step {step}/{self.steps} "
                 f"loss {whole:.4f}, {rate:,.0f} windows/s, {left:.0f} s left",
                 flush=True,
             )
@@ -278,26 +288,32 @@ def _shape(task: Task, turn: int, start: Member | None) -> Shape:
     return Shape(settings.hidden_size, *fleet, *design)
 
 
-def _windows(task: Task, holdout: int, comm: Communicator) -> Fleets:
-    """The windows of this rank's series without their last `holdout` steps, a fleet per frequency.
-
-    A series' position in its fleet does not depend on the number of ranks. Raises TrainingError
-    where no rank has a series.
-    """
+def _own_series(task: Task, comm: Communicator) -> dict[str, Placed]:
+    """The series of this rank by frequency. Where one stands does not depend on the number of
+    ranks."""
     mine = sorted(shards_of(comm.rank, comm.size, task.manifest))
     rows = read_shards(task.manifest, mine)
     offsets = np.concatenate([[0], np.cumsum(task.manifest.rows_by_shard)]).astype(np.int64)
     positions = np.concatenate(
         [np.arange(offsets[shard], offsets[shard + 1]) for shard in mine] or [np.zeros(0, np.int64)]
     )
-    panels, places = {}, {}
+    own = {}
     for freq in sorted(set(rows["freq"])):
         chosen = np.flatnonzero(np.array(rows["freq"]) == freq)
         picked = {name: [values[i] for i in chosen] for name, values in rows.items()}
-        panels[freq], places[freq] = panel_of(picked).until(holdout), positions[chosen]
+        own[freq] = Placed(panel_of(picked), positions[chosen])
+    return own
+
+
+def _windows(task: Task, series: Mapping[str, Placed], holdout: int, comm: Communicator) -> Fleets:
+    """The windows of this rank's series without their last `holdout` steps, a fleet per frequency.
+
+    Raises TrainingError where no rank has a series.
+    """
+    panels = {freq: placed.panel.until(holdout) for freq, placed in series.items()}
     own = {
-        freq: list(zip(places[freq].tolist(), panel.lengths.tolist(), strict=True))
-        for freq, panel in panels.items()
+        freq: list(zip(placed.places.tolist(), panels[freq].lengths.tolist(), strict=True))
+        for freq, placed in series.items()
     }
     everyone = comm.gather(own)
     fleets = []
@@ -305,8 +321,9 @@ def _windows(task: Task, holdout: int, comm: Communicator) -> Fleets:
         fleet = sorted(entry for part in everyone for entry in part.get(freq, ()))
         lengths = [length for _, length in fleet]
         plan = make_plan(lengths, task.settings.batch_size, task.horizons[freq])
-        panel = panels.get(freq) or panel_of({name: [] for name in rows})
-        at = np.searchsorted([place for place, _ in fleet], places.get(freq, ()))
+        placed = series.get(freq, _NOBODY)
+        panel = panels.get(freq, _NOBODY.panel)
+        at = np.searchsorted([place for place, _ in fleet], placed.places)
         fleets.append(Windows(panel, plan, at.astype(np.int64)))
     if not fleets:
         raise TrainingError("there is no series to train on; see the status column of `series`")

@@ -1,0 +1,25 @@
+"""How many steps a fleet feeds."""
+
+import numpy as np
+from panels import make_panel, series
+
+from headroom.series.sampling import LEAST_STEPS, PASSES, Fleets, Windows, make_plan
+
+BATCH, HORIZON = 32, 24
+
+
+def fleets(*lengths: int) -> Fleets:
+    panel = make_panel(*(series(place, length) for place, length in enumerate(lengths)))
+    plan = make_plan(lengths, BATCH, (HORIZON,))
+    return Fleets([Windows(panel, plan, np.arange(len(lengths)))])
+
+
+def test_training_ends_where_the_windows_have_been_seen_a_few_times() -> None:
+    origins = 1_000 - HORIZON // 2  # the second half, but for half a horizon at the end
+    assert fleets(2_000).worthwhile(1_000) == round(PASSES * origins / BATCH)
+    assert fleets(2_000, 2_000).worthwhile(1_000) == round(PASSES * 2 * origins / BATCH)
+    assert fleets(2_000).worthwhile(10) == 10
+
+
+def test_a_few_steps_are_taken_by_the_smallest_fleet() -> None:
+    assert fleets(100).worthwhile(1_000) == fleets(100, 3, 3).worthwhile(1_000) == LEAST_STEPS
