@@ -1,9 +1,10 @@
 """How many steps a fleet feeds."""
 
 import numpy as np
+import pytest
 from panels import make_panel, series
 
-from headroom.series.sampling import LEAST_STEPS, PASSES, Fleets, Windows, make_plan
+from headroom.series.sampling import LEAST_STEPS, STEPS_PER_ROOT, Fleets, Windows, make_plan
 
 BATCH, HORIZON = 32, 24
 
@@ -14,10 +15,11 @@ def fleets(*lengths: int) -> Fleets:
     return Fleets([Windows(panel, plan, np.arange(len(lengths)))])
 
 
-def test_training_ends_where_the_windows_have_been_seen_a_few_times() -> None:
+def test_steps_grow_with_the_root_of_the_origins() -> None:
     origins = 1_000 - HORIZON // 2  # the second half, but for half a horizon at the end
-    assert fleets(2_000).worthwhile(1_000) == round(PASSES * origins / BATCH)
-    assert fleets(2_000, 2_000).worthwhile(1_000) == round(PASSES * 2 * origins / BATCH)
+    steps = fleets(2_000).worthwhile(1_000)
+    assert steps == round(STEPS_PER_ROOT * origins**0.5)
+    assert fleets(*[2_000] * 4).worthwhile(1_000) == pytest.approx(2 * steps, abs=1)
     assert fleets(2_000).worthwhile(10) == 10
 
 

@@ -20,7 +20,7 @@ from headroom.series.panel import Panel
 Ints = NDArray[np.int64]
 
 BLOCKS = 4
-PASSES = 3  # over the origins of a fleet; more, and it is learnt by heart
+STEPS_PER_ROOT = 2.0  # of the number of origins; with more steps a fleet is learnt by heart
 LEAST_STEPS = 25
 SHARE = 0.5  # of the typical series that windows come from
 UNKNOWN_SHARE = 0.1  # of windows have their categories hidden, so that the unknown one is learnt
@@ -127,9 +127,10 @@ class Fleets:
         self._shares = sizes / sizes.sum()
 
     def worthwhile(self, steps: int) -> int:
-        """As many of so many steps as there are windows to learn from."""
-        batches = sum(fleet.plan.n_origins / fleet.plan.batch_size for fleet in self.fleets)
-        return min(steps, max(LEAST_STEPS, round(PASSES * batches)))
+        """As many of so many steps as there are origins to learn from. Their root counts: windows
+        of neighbouring origins, and of series at the same time, are much alike."""
+        n_origins = sum(fleet.plan.n_origins for fleet in self.fleets)
+        return min(steps, max(LEAST_STEPS, round(STEPS_PER_ROOT * n_origins**0.5)))
 
     @property
     def exist(self) -> bool:

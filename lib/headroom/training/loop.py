@@ -89,9 +89,11 @@ def train(task: Task, comm: Communicator) -> Trained:
     about: dict[str, Any] = {}
     for stage in task.stages:
         if len(members) > len(begin):  # each kind has one that saw nothing of the windows between
-            about[SHARES] = weigh(
-                members, own, task.horizons, (task.stages[0].holdout, stage.holdout), comm
-            )
+            between = (task.stages[0].holdout, stage.holdout)
+            about[SHARES] = weigh(members, own, task.horizons, between, comm)
+            if comm.rank == 0 and about[SHARES]:
+                said = (f"{kind} {share:.0%}" for kind, share in about[SHARES].items())
+                print(f"say of each kind of network: {', '.join(said)}", flush=True)
         windows = _windows(task, own, stage.holdout, comm)
         comm.beat()
         learns = any(comm.gather(windows.exist))
