@@ -389,7 +389,7 @@ class Training(Settings):
 
     ranks: int = Field(2, ge=1, le=1024, description="Horovod ranks; each takes one Spark task.")
     steps: int = Field(
-        1000, ge=1, description="Optimiser steps; fewer where there is less to learn from."
+        750, ge=1, description="Optimiser steps; fewer where there is less to learn from."
     )
     batch_size: int = Field(128, ge=1, description="Windows per step over all ranks together.")
     learning_rate: float = Field(2e-3, gt=0, le=1)

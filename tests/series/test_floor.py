@@ -158,3 +158,10 @@ def test_the_scale_inverts(value: float, unit: float) -> None:
     scale = flr.Scale(np.array([unit]), np.array([0.3]), np.array([1.7]))
     there = scale.forward(np.array([[value]]))
     np.testing.assert_allclose(scale.inverse(there)[0, 0], value, rtol=1e-9, atol=1e-9 * unit)
+
+
+def test_a_single_step_ahead_is_the_first_of_many() -> None:
+    floor, cleaned = flr.fit_floor(np.stack([daily(10), daily(10, 5.0)]), HOURS)
+    rows, origins = np.array([0, 1, 0]), np.array([240, 200, 1])  # the last one with hardly a past
+    one, many = (flr.forecast(floor, cleaned, rows, origins, horizon) for horizon in (1, 48))
+    np.testing.assert_allclose(one[:, 0], many[:, 0])

@@ -19,6 +19,7 @@ from headroom.training.communicator import Communicator
 Floats = NDArray[np.float64]
 
 SAMPLE = 1_000  # series, over all ranks: the cost does not grow with the fleet
+WHOLE_WINDOW = 12  # steps; shorter windows tell less
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def weigh(
         return {}
     n_series = 1 + max(comm.gather(_last_place(own)))
     predictor = Predictor(Model(tuple(members), {}))
-    losses, n_windows, n_judged = np.zeros(len(kinds)), 0, 0
+    losses, n_windows, n_judged = np.zeros(len(kinds)), 0.0, 0
     for freq, placed in sorted(own.items()):
         sample = placed.places % -(-n_series // SAMPLE) == 0
         panel, (horizon, *_) = placed.panel.take(np.flatnonzero(sample)), horizons[freq]
@@ -60,8 +61,9 @@ def weigh(
         for row in np.flatnonzero(counts):
             mean = np.nanmean(of_windows[row], axis=0)
             losses += relative_losses(mean[:, None])[:, 0]
-        n_windows, n_judged = n_windows + int(counts.sum()), n_judged + int((counts > 0).sum())
-    parts = comm.gather([*losses, float(n_windows), float(n_judged)])
+        n_windows += float(counts.sum()) * min(1.0, horizon / WHOLE_WINDOW)
+        n_judged += int((counts > 0).sum())
+    parts = comm.gather([*losses, n_windows, float(n_judged)])
     *total, all_windows, all_judged = np.sum(parts, axis=0)
     shares = shares_of(np.array(total) / max(all_judged, 1), all_windows / max(all_judged, 1))
     # Rounded, as sums over ranks differ in their last digits.
