@@ -74,6 +74,13 @@ def test_the_loss_falls_below_that_of_the_floor(tmp_path: Path) -> None:
     assert losses[-1] < 0.9 * losses[0]
 
 
+def test_synthetic_series_are_learnt_from_for_as_long_as_asked(tmp_path: Path) -> None:
+    real = replace(task(tmp_path / "real", steps=100, checkpoint_every=1), kinds=(SCRATCH,))
+    synthetic = replace(real, folder=str(tmp_path / "synthetic"), is_synthetic=True)
+    few, all_ = (len(loop.train(given, Alone()).log) for given in (real, synthetic))
+    assert few < all_ == 100
+
+
 def test_a_run_that_was_stopped_ends_in_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def synthetic_task(manifest: Manifest, config: Config) -> Task:
         cardinalities=(),
         settings=config.training,
         seed=config.seed,
+        is_synthetic=True,
     )
 
 

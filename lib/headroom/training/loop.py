@@ -60,6 +60,7 @@ class Task:
     seed: int
     start: bytes | None = None  # packed networks that some members start from, in turn
     kinds: tuple[str, ...] = (SCRATCH,)  # of the members of a stage, in turn
+    is_synthetic: bool = False  # series drawn one by one are too many to be learnt by heart
 
     @property
     def n_members(self) -> int:
@@ -145,7 +146,8 @@ class Fitting:
     ) -> None:
         self.task, self.comm, self.windows = task, comm, windows
         self.number, self.device, self.shape = number, device, shape
-        self.steps = windows.worthwhile(task.settings.steps)
+        steps = task.settings.steps
+        self.steps = steps if task.is_synthetic else windows.worthwhile(steps)
         self.seed = task.seed * 1000 + number
         self.kind = TUNED if start else SCRATCH
         self.rate = task.settings.tuning_rate if start else task.settings.learning_rate
