@@ -84,10 +84,12 @@ def test_losses_are_told_beside_the_method_in_the_middle_and_no_series_outvotes_
 ):
     by_factor = np.ones(len(FACTORS))
     by_factor[1] = 1.2
-    found = relative_losses(np.array([2.0, 1.0, 1e-9])[:, None] * by_factor)
+    found = relative_losses(np.array([2.0, 1.0, 1e-9])[:, None] * by_factor, 0.0)
     assert found[:, 0].tolist() == [BOUND, 0, -BOUND]
     assert found[1, 1] == pytest.approx(np.log(1.2))
-    np.testing.assert_allclose(relative_losses(7 * np.exp(found)), found, atol=1e-12)
+    np.testing.assert_allclose(relative_losses(7 * np.exp(found), 0.0), found, atol=1e-9)
+    perfect = relative_losses(np.array([[1e-9], [2e-9], [3e-9]]), 1e6)
+    np.testing.assert_allclose(perfect, 0.0, atol=1e-8)
 
 
 def test_losses_prefer_the_spread_that_the_errors_have() -> None:

@@ -64,11 +64,12 @@ def selection_losses(targets: Floats, quantiles: Floats, levels: Sequence[float]
     return np.array(losses) / observed
 
 
-def relative_losses(losses: Floats) -> Floats:
-    """Losses (method, factor) of one series on the logarithm, relative to the median of the methods
-    at factor 1 and within ±BOUND: where one method is all but perfect it is so by any factor, and
-    such a series would speak for the whole fleet."""
-    log = np.log(losses)
+def relative_losses(losses: Floats, size: float) -> Floats:
+    """Losses (method, factor) of one series, whose values are of this size, on the logarithm,
+    relative to the median of the methods at factor 1 and within ±BOUND: where one method is all but
+    perfect it is so by any factor, and such a series would speak for the whole fleet. Below a
+    millionth of the size all are perfect."""
+    log = np.log(losses + 1e-6 * size + 1e-12)
     relative: Floats = np.clip(log - np.median(log[:, 0]), -BOUND, BOUND)
     return relative
 

@@ -58,9 +58,10 @@ def weigh(
         enough = tells(panel.lengths, backs, between[1])
         of_windows = np.where(enough[..., None], np.stack(windows, axis=1), np.nan)
         counts = np.isfinite(of_windows).all(axis=2).sum(axis=1)
+        size = nan_mean(np.abs(panel.until(between[1]).values))
         for row in np.flatnonzero(counts):
             mean = np.nanmean(of_windows[row], axis=0)
-            losses += relative_losses(mean[:, None])[:, 0]
+            losses += relative_losses(mean[:, None], float(size[row]))[:, 0]
         n_windows += float(counts.sum()) * min(1.0, horizon / WHOLE_WINDOW)
         n_judged += int((counts > 0).sum())
     parts = comm.gather([*losses, n_windows, float(n_judged)])
@@ -89,8 +90,7 @@ def _losses(
     usable = (seen > 0) & ~np.isnan(past.values).all(axis=1)
     found = forecast_methods(past, horizon, LEVELS, predictor.fair(back))
     for place, kind in enumerate(kinds):
-        loss = quantile_loss(target, found[method_of(kind)], LEVELS) / np.maximum(seen, 1)
-        # The smallest loss worth telling apart: below it all are perfect.
-        losses[:, place] = loss + 1e-6 * nan_mean(np.abs(past.values)) + 1e-12
+        loss = quantile_loss(target, found[method_of(kind)], LEVELS)
+        losses[:, place] = loss / np.maximum(seen, 1)
     losses[~usable] = np.nan
     return losses
