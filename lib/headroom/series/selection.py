@@ -22,6 +22,7 @@ BEST_BET = 2.0  # windows' worth of weight that what is known before any has in 
 TIE = 0.03  # a later method must be better by this share
 ENOUGH = 0.5  # a window counts if it has this share of the judged windows' past
 SHARPNESS = 30.0  # a kind of network with a loss a tenth larger has a twentieth of the say
+SHARE_BOUND = 0.1  # as BOUND, of a kind of network: standing series say little of the others
 BOUND = 0.5  # a method is at most so much better or worse on one series, on the logarithm
 
 
@@ -64,13 +65,13 @@ def selection_losses(targets: Floats, quantiles: Floats, levels: Sequence[float]
     return np.array(losses) / observed
 
 
-def relative_losses(losses: Floats, size: float) -> Floats:
+def relative_losses(losses: Floats, size: float, bound: float = BOUND) -> Floats:
     """Losses (method, factor) of one series, whose values are of this size, on the logarithm,
-    relative to the median of the methods at factor 1 and within ±BOUND: where one method is all but
+    relative to the median of the methods at factor 1 and within ±bound: where one method is all but
     perfect it is so by any factor, and such a series would speak for the whole fleet. Below a
     millionth of the size all are perfect."""
     log = np.log(losses + 1e-6 * size + 1e-12)
-    relative: Floats = np.clip(log - np.median(log[:, 0]), -BOUND, BOUND)
+    relative: Floats = np.clip(log - np.median(log[:, 0]), -bound, bound)
     return relative
 
 

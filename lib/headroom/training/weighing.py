@@ -13,7 +13,7 @@ from headroom.model.predict import Predictor
 from headroom.series.methods import KINDS, forecast_methods, method_of
 from headroom.series.metrics import nan_mean, quantile_loss
 from headroom.series.panel import Panel
-from headroom.series.selection import relative_losses, shares_of, tells
+from headroom.series.selection import SHARE_BOUND, relative_losses, shares_of, tells
 from headroom.training.communicator import Communicator
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ def weigh(
         size = nan_mean(np.abs(panel.until(between[1]).values))
         for row in np.flatnonzero(counts):
             mean = np.nanmean(of_windows[row], axis=0)
-            losses += relative_losses(mean[:, None], float(size[row]))[:, 0]
+            losses += relative_losses(mean[:, None], float(size[row]), SHARE_BOUND)[:, 0]
         n_windows += float(counts.sum()) * min(1.0, horizon / WHOLE_WINDOW)
         n_judged += int((counts > 0).sum())
     parts = comm.gather([*losses, n_windows, float(n_judged)])
