@@ -190,9 +190,8 @@ def _past(cleaned: Floats, rows: Ints, begins: Ints, length: int) -> Floats:
     """The `length` steps (window, step) from `begins` on; 0, the mean, where there is nothing."""
     values = np.zeros((len(rows), length))
     inside = begins >= 0
-    if (
-        length and inside.any()
-    ):  # slices of rows: many times faster than one element after the other
+    if length and inside.any():
+        # Slices of rows: many times faster than one element after the other.
         slices = sliding_window_view(cleaned, length, axis=1)
         values[inside] = slices[rows[inside], begins[inside]]
     for window in np.flatnonzero(~inside & (begins + length > 0)):
