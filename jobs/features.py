@@ -41,13 +41,13 @@ def make(job: Job) -> None:
     items, guessed = guess_countries(items, observations, config)
     tables.create(VOCABULARY)
     vocabulary = build_vocabulary(items, tables.read(VOCABULARY))
-    vocabulary = tables.replace(vocabulary, VOCABULARY)
-
+    vocabulary = tables.replace(vocabulary, VOCABULARY).persist()
+    events = tables.read(EVENTS).persist()
     levels = config.features.aggregates
     if levels:
         check_levels(levels, list_static_columns(vocabulary)[1:])
     code = code_version("features")
-    maker = Maker(config, code, vocabulary, tables.read(EVENTS), before(job, SERIES))
+    maker = Maker(config, code, vocabulary, events, before(job, SERIES))
     updates = [maker.update(items, observations)]
     if levels or tables.exists(MEMBERSHIPS):
         series = updates[0].series()
@@ -56,17 +56,17 @@ def make(job: Job) -> None:
         updates.append(maker.update_aggregates(series, memberships, items))
     tables.create(FINDINGS)
     quality = union([update.quality(before(job, QUALITY)) for update in updates])
-    written = tables.replace(union([update.series() for update in updates]), SERIES)
+    series = union([update.series() for update in updates])
+    tables.replace(series, SERIES)
     noticed = tables.read(FINDINGS).unionByName(guessed)
     tables.replace(with_noticed(quality, noticed), QUALITY)
     job.count(rebuilt=sum(update.fresh.count() for update in updates))
-    for update in updates:
-        update.fresh.unpersist()
-
-    by_status = written.groupBy(c.STATUS).count().collect()  # one row per status
+    by_status = series.groupBy(c.STATUS).count().collect()  # one row per status
     counts = {row[0]: row[1] for row in by_status}
     job.count(series=sum(counts.values()), **counts)
-    job.partial = check_statuses(written, counts, config.limits.max_refused_series)
+    job.partial = check_statuses(series, counts, config.limits.max_refused_series)
+    for frame in (vocabulary, events, *[update.fresh for update in updates]):
+        frame.unpersist()
 
 
 def before(job: Job, table: Table) -> DataFrame | None:

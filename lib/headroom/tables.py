@@ -52,6 +52,7 @@ class Tables:
         self.warehouse = warehouse.rstrip("/")
         self.read_versions: dict[str, int] = {}
         self.written_versions: dict[str, int] = {}
+        self._empty: set[str] = set()  # tables that this job created and did not write yet
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -89,11 +90,12 @@ class Tables:
             return
         if is_catalog(self.warehouse):
             self.spark.sql(_create_statement(self._name(table), table))
-            return
-        builder = DeltaTable.createIfNotExists(self.spark).location(self._path(table))
-        for name, value in table.properties.items():
-            builder = builder.property(name, value)
-        builder.addColumns(table.schema).execute()
+        else:
+            builder = DeltaTable.createIfNotExists(self.spark).location(self._path(table))
+            for name, value in table.properties.items():
+                builder = builder.property(name, value)
+            builder.addColumns(table.schema).execute()
+        self._empty.add(table.name)
 
     def replace(
         self, frame: DataFrame, table: Table, where: Mapping[str, Any] | None = None
@@ -124,7 +126,7 @@ class Tables:
         duplicates in silence, so callers aggregate first.
         """
         self.create(table)
-        if self._delta(table).toDF().isEmpty():
+        if table.name in self._empty or self._delta(table).toDF().isEmpty():
             # MERGE would compute the frame, keep it and sort it.
             writer = conform(frame, table).write.format("delta").mode("append")
             return self._save(writer, table)
@@ -183,6 +185,7 @@ class Tables:
         told = self.spark.conf.get(_LAST_COMMIT, None)
         version = int(told) if told else self.version(table)
         self.written_versions[table.name] = version
+        self._empty.discard(table.name)
         self.read_versions.pop(table.name, None)
         return self.read_at(table, version)
 

@@ -56,6 +56,26 @@ def test_scope(spark: SparkSession, scope: dict[str, str], is_touched: bool) -> 
     assert bool(found) == is_touched
 
 
+def test_scopes_of_every_form_beside_each_other(spark: SparkSession) -> None:
+    scopes: list[dict[str, str]] = [
+        {},
+        {"region": "eu"},
+        {"region": "us"},  # the region has most values, so it is looked up first
+        {"region": "asia"},
+        {"region": "asia", "tier": "T1"},
+        {"tier": "T1", "metric": "cpu"},
+        {"tier": "T1", "metric": "cost"},
+        {"metric": "cpu"},
+        {"": "nobody"},
+    ]
+    events = [
+        event(str(hour), at(6, hour), at(6, hour + 1), T0, scope)
+        for hour, scope in enumerate(scopes)
+    ]
+    found = touched(spark, "h", T0, *events)
+    assert [first for first, _, _ in found] == [0, 1, 5, 7]
+
+
 def test_steps_of_an_hourly_series(spark: SparkSession) -> None:
     assert touched(
         spark,

@@ -1,10 +1,18 @@
-"""How many steps a fleet feeds."""
+"""How many steps a fleet feeds, and how many windows a step holds."""
 
 import numpy as np
 import pytest
 from panels import make_panel, series
 
-from headroom.series.sampling import LEAST_STEPS, STEPS_PER_ROOT, Fleets, Windows, make_plan
+from headroom.series.sampling import (
+    LEAST_STEPS,
+    LONG,
+    STEPS_PER_ROOT,
+    Fleets,
+    Windows,
+    make_plan,
+    windows_per_step,
+)
 
 BATCH, HORIZON = 32, 24
 
@@ -25,3 +33,13 @@ def test_steps_grow_with_the_root_of_the_origins() -> None:
 
 def test_a_few_steps_are_taken_by_the_smallest_fleet() -> None:
     assert fleets(100).worthwhile(1_000) == fleets(100, 3, 3).worthwhile(1_000) == LEAST_STEPS
+
+
+def test_a_step_holds_fewer_windows_where_they_are_long() -> None:
+    for horizon, expected in ((HORIZON, BATCH), (LONG, BATCH), (4 * LONG, BATCH // 4)):
+        panel = make_panel(series(1, 6_000))
+        plan = make_plan((6_000,), BATCH, (horizon,))
+        drawn = Windows(panel, plan, np.arange(1)).draw(7, 0)
+        assert sum(len(part.target) for part in drawn) == expected
+        assert windows_per_step(BATCH, horizon) == expected
+    assert windows_per_step(2, 1_000) == 1

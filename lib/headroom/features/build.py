@@ -24,10 +24,12 @@ from headroom.schemas import DOUBLE, INT, LONG, STRING
 ISSUES = "issues"
 
 _KEY = "key"
-# In the one row of an item, null in those of its observations. As texts, since nested columns cost
-# Spark's way to Python several times what all numbers of a row do, also where they are null.
-_ITEM = "item"  # JSON of all of its columns, which comes back as it went
-_HINTS = "hints"  # JSON of what Python needs of them
+# In the one row of an item, null in those of its observations: one text, since nested columns cost
+# Spark's way to Python several times what all numbers of a row do, also where they are null. JSON
+# of what Python needs of the item; after a line break that of all its columns, which comes back as
+# it went.
+_ITEM = "item"
+_BREAK = "\n"  # which JSON writes as an escape
 _TIMES = "times"  # µs
 _VALUES = "values"  # NaN where missing
 _WEIGHTS = "weights"
@@ -103,18 +105,17 @@ def _rows(observations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
         F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
         content_of_row(observations.columns).alias(CONTENT),
         nothing.alias(_ITEM),
-        nothing.alias(_HINTS),
         *[F.coalesce(name, nan).alias(_WEIGHTS) for name in weighted],
     )
     zero = F.lit(0).cast("bigint")
+    own_columns = F.to_json(F.struct(*items.columns), _JSON)
     own = items.select(
         key,
         zero.alias(_TIMES),
         nan.alias(_VALUES),
         zero.alias(c.N_ROWS),
         zero.alias(CONTENT),
-        F.to_json(F.struct(*items.columns), _JSON).alias(_ITEM),
-        F.to_json(hints).alias(_HINTS),
+        F.concat_ws(_BREAK, F.to_json(hints), own_columns).alias(_ITEM),
         *[nan.alias(_WEIGHTS) for _ in weighted],
     )
     return measured.unionByName(own)
@@ -181,9 +182,9 @@ def _one_series(
     if not own:
         return
     if len(own) > 1:
-        names = [json.loads(text)[c.ITEM_ID] for text in own]
+        names = [json.loads(text.partition(_BREAK)[2])[c.ITEM_ID] for text in own]
         raise DataError(f"the items {names} have the same xxhash64; rename one of them")
-    hints = [text for part in parts for text in part.column(_HINTS).drop_null().to_pylist()]
+    hints, _, item = own[0].partition(_BREAK)
 
     def values(name: str) -> NDArray[Any]:
         return np.concatenate([part.column(name).to_numpy() for part in parts])
@@ -191,7 +192,7 @@ def _one_series(
     is_row = np.concatenate([part.column(_ITEM).is_null().to_numpy(False) for part in parts])
     weights = values(_WEIGHTS) if _WEIGHTS in parts[0].schema.names else None
     rows = Rows(values(_TIMES), values(_VALUES), values(c.N_ROWS), weights).keep(is_row)
-    yield own[0], json.loads(hints[0]), rows, int(np.bitwise_xor.reduce(values(CONTENT)))
+    yield item, json.loads(hints), rows, int(np.bitwise_xor.reduce(values(CONTENT)))
 
 
 def _calendar_of(hints: Mapping[str, Any]) -> Calendar:

@@ -9,21 +9,44 @@ from headroom.schemas import SERIES_EVENT
 
 CALENDAR = "calendar"
 
+_KEY, _VALUE = "key", "value"
+_EVERYWHERE = ""  # in place of the key of an empty scope
+
 _FIELDS = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.EXPECTED_LIFT)
 
 
 def add_calendar(items: DataFrame, events: DataFrame) -> DataFrame:
     """The items with `calendar`: the entries in whose scope each is, sorted.
 
-    All entries travel as one row, so the join cannot multiply the items.
+    An entry is looked up by one key of its scope, so that an item meets few that are not its own,
+    however many there are. All of one value travel as one row, so no join multiplies the items.
     """
+    keys = _scope_keys(events)
+    chosen = [F.when(F.map_contains_key(c.SCOPE, key), key) for key in keys]
+    keyed = events.withColumn(_KEY, F.coalesce(*chosen, F.lit(_EVERYWHERE)))
     entries = F.collect_list(F.struct(*_FIELDS, c.SCOPE))
-    with_all = items.crossJoin(F.broadcast(events.agg(entries.alias(CALENDAR))))
+    everywhere = keyed.where(F.col(_KEY) == _EVERYWHERE).agg(entries.alias(CALENDAR))
+    beside = items.crossJoin(F.broadcast(everywhere))
+    parts = [CALENDAR]
+    for place, key in enumerate(keys):
+        value, part = f"_value_{place}", f"_part_{place}"
+        met = keyed.where(F.col(_KEY) == key).groupBy(F.col(c.SCOPE)[key].alias(value))
+        met = met.agg(entries.alias(part))
+        beside = beside.join(F.broadcast(met), _attribute(F.lit(key)) == F.col(value), "left")
+        parts.append(part)
+    candidates = F.flatten(F.array_compact(F.array(*parts)))
     own = F.transform(
-        F.filter(CALENDAR, _is_in_scope),
+        F.filter(candidates, _is_in_scope),
         lambda event: F.struct(*[event[name].alias(name) for name in _FIELDS]),
     )
-    return with_all.withColumn(CALENDAR, F.array_sort(own))
+    return beside.select(*items.columns, F.array_sort(own).alias(CALENDAR))
+
+
+def _scope_keys(events: DataFrame) -> list[str]:
+    """The keys of all scopes, those with most values first: by these an entry is met by fewest."""
+    scopes = events.select(F.explode(c.SCOPE).alias(_KEY, _VALUE))
+    counts = scopes.groupBy(_KEY).agg(F.count_distinct(_VALUE)).collect()  # a row per key
+    return [key for key, _ in sorted(counts, key=lambda row: (-row[1], row[0]))]
 
 
 def add_series_events(series: DataFrame, freq: Freq) -> DataFrame:

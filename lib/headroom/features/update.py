@@ -63,8 +63,8 @@ class Maker:
     def update(self, items: DataFrame, observations: DataFrame) -> Update:
         """One row per item."""
         observations = rebuild_ratios(observations, items, self.config.features.ratios)
-        items = add_static_codes(items, self.vocabulary, self._static_columns)
         items = add_holidays(add_calendar(items, self.events))
+        items = add_static_codes(items, self.vocabulary, self._static_columns)
         items = mark_retired(items, self.config.series)
         items = items.withColumn(c.INPUT_DIGEST, digest_item(self._made_by))
         if self.before is None:

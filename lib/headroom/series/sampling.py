@@ -23,6 +23,7 @@ BLOCKS = 4
 STEPS_PER_ROOT = 2.0  # of the number of origins; with more steps a fleet is learnt by heart
 LEAST_STEPS = 25
 SHARE = 0.5  # of the typical series that windows come from
+LONG = 288  # steps; a step of training draws fewer windows of longer horizons
 UNKNOWN_SHARE = 0.1  # of windows have their categories hidden, so that the unknown one is learnt
 
 
@@ -54,6 +55,12 @@ def make_plan(lengths: Sequence[int], batch_size: int, horizons: tuple[int, ...]
     return Plan(len(lengths), batch_size, horizons, falling, n_origins)
 
 
+def windows_per_step(batch_size: int, horizon: int) -> int:
+    """How many windows a step of training draws: `batch_size`, of long horizons fewer, so that a
+    step costs no more; neighbouring steps of one window tell much the same."""
+    return min(batch_size, max(batch_size * LONG // horizon, 1))
+
+
 class Windows:
     """The training windows of one rank's series."""
 
@@ -83,11 +90,12 @@ class Windows:
         place = rng.random(self.plan.batch_size)
         hidden = rng.random(self.plan.batch_size) < UNKNOWN_SHARE
         horizon = int(rng.choice(self.plan.horizons))
-        mine = self._row_at[series] >= 0
-        rows = self._row_at[series]
+        kept = slice(windows_per_step(self.plan.batch_size, horizon))
+        rows, block = self._row_at[series[kept]], block[kept]
+        place, hidden = place[kept], hidden[kept]
         drawn = []
         for number, fitted in enumerate(self.blocks):
-            chosen = mine & (block == number)
+            chosen = (rows >= 0) & (block == number)
             examples = self._build(
                 replace(fitted, horizon=horizon),
                 number,

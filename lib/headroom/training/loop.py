@@ -24,7 +24,7 @@ from headroom.model.network import QuantileNetwork, Shape, build_network, start_
 from headroom.model.predict import known_codes
 from headroom.series.methods import SCRATCH, TUNED, ZERO_SHOT
 from headroom.series.panel import panel_of
-from headroom.series.sampling import Fleets, Windows, joined, make_plan
+from headroom.series.sampling import Fleets, Windows, joined, make_plan, windows_per_step
 from headroom.training import checkpoint
 from headroom.training.communicator import Communicator
 from headroom.training.device import choose_device
@@ -91,7 +91,8 @@ def train(task: Task, comm: Communicator) -> Trained:
     for stage in task.stages:
         if len(members) > len(begin):  # each kind has one that saw nothing of the windows between
             between = (task.stages[0].holdout, stage.holdout)
-            about[SHARES] = weigh(members, own, task.horizons, between, comm)
+            n_series = task.manifest.rows
+            about[SHARES] = weigh(members, own, n_series, task.horizons, between, comm)
             if comm.rank == 0 and about[SHARES]:
                 said = (f"{kind} {share:.0%}" for kind, share in about[SHARES].items())
                 print(f"say of each kind of network: {', '.join(said)}", flush=True)
@@ -187,7 +188,8 @@ class Fitting:
         mx.random.seed(hash((self.seed, step, self.comm.rank)) % 2**31)
         if parts:
             examples = joined(parts)
-            n_windows = len(examples.patches)
+            n_windows, horizon = examples.target.shape
+            n_drawn = windows_per_step(settings.batch_size, horizon)
             codes = known_codes(examples.codes, self.task.cardinalities)
             patches, steps, codes_, target, mask = (
                 mx.nd.array(part, ctx=self.device)
@@ -201,7 +203,7 @@ class Fitting:
             )
             with mx.autograd.record():
                 losses = pinball_loss(self.network(patches, steps, codes_), target, mask)
-                loss = losses.sum() / (settings.batch_size * examples.target.shape[1])
+                loss = losses.sum() / (n_drawn * horizon)
             loss.backward()
             total = float(loss.asscalar())
         else:

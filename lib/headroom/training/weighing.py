@@ -33,6 +33,7 @@ class Placed:
 def weigh(
     members: Sequence[Member],
     own: Mapping[str, Placed],
+    n_series: int,
     horizons: Mapping[str, tuple[int, ...]],
     between: tuple[int, int],
     comm: Communicator,
@@ -40,13 +41,12 @@ def weigh(
     """The share of each kind of network, the same on every rank, by their mean log loss on the
     windows that lie between the two distances from the end; {} for a single kind.
 
-    Every rank looks at its own series, of large fleets at a sample. All are alike where there is no
-    window with enough past.
+    Every rank looks at its own of the fleet's `n_series`, of large fleets at a sample. All are
+    alike where there is no window with enough past.
     """
     kinds = [kind for kind in KINDS if any(member.kind == kind for member in members)]
     if len(kinds) < 2:
         return {}
-    n_series = 1 + max(comm.gather(_last_place(own)))
     predictor = Predictor(Model(tuple(members), {}))
     losses, n_windows, n_judged = np.zeros(len(kinds)), 0.0, 0
     for freq, placed in sorted(own.items()):
@@ -69,10 +69,6 @@ def weigh(
     shares = shares_of(np.array(total) / max(all_judged, 1), all_windows / max(all_judged, 1))
     # Rounded, as sums over ranks differ in their last digits.
     return {kind: round(float(share), 6) for kind, share in zip(kinds, shares, strict=True)}
-
-
-def _last_place(own: Mapping[str, Placed]) -> int:
-    return max((int(placed.places.max(initial=0)) for placed in own.values()), default=0)
 
 
 def _losses(
