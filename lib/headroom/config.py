@@ -391,7 +391,11 @@ class Training(Settings):
     steps: int = Field(
         750, ge=1, description="Optimiser steps; fewer where there is less to learn from."
     )
-    batch_size: int = Field(128, ge=1, description="Windows per step over all ranks together.")
+    batch_size: int = Field(
+        128,
+        ge=1,
+        description="Windows per step over all ranks together; of horizons beyond 288 steps fewer.",
+    )
     learning_rate: float = Field(2e-3, gt=0, le=1)
     tuning_rate: float = Field(
         3e-4, gt=0, le=1, description="Learning rate of networks that start from `start_from`."
