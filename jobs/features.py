@@ -56,15 +56,14 @@ def make(job: Job) -> None:
         updates.append(maker.update_aggregates(series, memberships, items))
     tables.create(FINDINGS)
     quality = union([update.quality(before(job, QUALITY)) for update in updates])
-    series = union([update.series() for update in updates])
-    tables.replace(series, SERIES)
+    written = tables.replace(union([update.series() for update in updates]), SERIES)
     noticed = tables.read(FINDINGS).unionByName(guessed)
     tables.replace(with_noticed(quality, noticed), QUALITY)
     job.count(rebuilt=sum(update.fresh.count() for update in updates))
-    by_status = series.groupBy(c.STATUS).count().collect()  # one row per status
+    by_status = written.groupBy(c.STATUS).count().collect()  # one row per status
     counts = {row[0]: row[1] for row in by_status}
     job.count(series=sum(counts.values()), **counts)
-    job.partial = check_statuses(series, counts, config.limits.max_refused_series)
+    job.partial = check_statuses(written, counts, config.limits.max_refused_series)
     for frame in (vocabulary, events, *[update.fresh for update in updates]):
         frame.unpersist()
 

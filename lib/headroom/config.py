@@ -394,7 +394,7 @@ class Training(Settings):
     batch_size: int = Field(
         128,
         ge=1,
-        description="Windows per step over all ranks together; of horizons beyond 288 steps fewer.",
+        description="Windows per step over all ranks together; of long horizons fewer.",
     )
     learning_rate: float = Field(2e-3, gt=0, le=1)
     tuning_rate: float = Field(

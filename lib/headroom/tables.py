@@ -52,7 +52,6 @@ class Tables:
         self.warehouse = warehouse.rstrip("/")
         self.read_versions: dict[str, int] = {}
         self.written_versions: dict[str, int] = {}
-        self._empty: set[str] = set()  # tables that this job created and did not write yet
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -84,10 +83,11 @@ class Tables:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def create(self, table: Table) -> None:
-        """The table with its schema and constraints, in one commit; again: nothing."""
+    def create(self, table: Table) -> bool:
+        """The table with its schema and constraints, in one commit; again: nothing. True where it
+        was not there before."""
         if self.exists(table):
-            return
+            return False
         if is_catalog(self.warehouse):
             self.spark.sql(_create_statement(self._name(table), table))
         else:
@@ -95,7 +95,7 @@ class Tables:
             for name, value in table.properties.items():
                 builder = builder.property(name, value)
             builder.addColumns(table.schema).execute()
-        self._empty.add(table.name)
+        return True
 
     def replace(
         self, frame: DataFrame, table: Table, where: Mapping[str, Any] | None = None
@@ -125,8 +125,8 @@ class Tables:
         The frame holds one row per key: Delta's MERGE refuses ambiguous updates but would insert
         duplicates in silence, so callers aggregate first.
         """
-        self.create(table)
-        if table.name in self._empty or self._delta(table).toDF().isEmpty():
+        is_new = self.create(table)
+        if is_new or self._delta(table).toDF().isEmpty():
             # MERGE would compute the frame, keep it and sort it.
             writer = conform(frame, table).write.format("delta").mode("append")
             return self._save(writer, table)
@@ -185,7 +185,6 @@ class Tables:
         told = self.spark.conf.get(_LAST_COMMIT, None)
         version = int(told) if told else self.version(table)
         self.written_versions[table.name] = version
-        self._empty.discard(table.name)
         self.read_versions.pop(table.name, None)
         return self.read_at(table, version)
 

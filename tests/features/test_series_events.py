@@ -66,7 +66,6 @@ def test_scopes_of_every_form_beside_each_other(spark: SparkSession) -> None:
         {"tier": "T1", "metric": "cpu"},
         {"tier": "T1", "metric": "cost"},
         {"metric": "cpu"},
-        {"": "nobody"},
     ]
     events = [
         event(str(hour), at(6, hour), at(6, hour + 1), T0, scope)

@@ -10,7 +10,6 @@ from headroom.schemas import SERIES_EVENT
 CALENDAR = "calendar"
 
 _KEY, _VALUE = "key", "value"
-_EVERYWHERE = ""  # in place of the key of an empty scope
 
 _FIELDS = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.EXPECTED_LIFT)
 
@@ -23,9 +22,9 @@ def add_calendar(items: DataFrame, events: DataFrame) -> DataFrame:
     """
     keys = _scope_keys(events)
     chosen = [F.when(F.map_contains_key(c.SCOPE, key), key) for key in keys]
-    keyed = events.withColumn(_KEY, F.coalesce(*chosen, F.lit(_EVERYWHERE)))
+    keyed = events.withColumn(_KEY, F.coalesce(*chosen, F.lit(None).cast("string")))
     entries = F.collect_list(F.struct(*_FIELDS, c.SCOPE))
-    everywhere = keyed.where(F.col(_KEY) == _EVERYWHERE).agg(entries.alias(CALENDAR))
+    everywhere = keyed.where(F.col(_KEY).isNull()).agg(entries.alias(CALENDAR))
     beside = items.crossJoin(F.broadcast(everywhere))
     parts = [CALENDAR]
     for place, key in enumerate(keys):
