@@ -82,7 +82,7 @@ def test_a_run_that_is_told_to_stop_is_recorded_and_its_work_cancelled(
 ) -> None:
     def body(run: cli.Job) -> None:
         threading.Timer(2, os.kill, [os.getpid(), number]).start()
-        run.spark.sparkContext.parallelize(range(2), 2).foreach(lambda _: time.sleep(120))
+        run.spark.sparkContext.parallelize(range(2), 2).foreach(lambda _: time.sleep(300))
 
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
     started = time.monotonic()
@@ -97,9 +97,37 @@ def test_a_run_that_is_told_to_stop_is_recorded_and_its_work_cancelled(
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"headroom: score failed: stopped by {number.name}; start it again to go on"
     jobs = spark.sparkContext.statusTracker()
-    while jobs.getActiveJobsIds() and time.monotonic() - started < 100:
+    while jobs.getActiveJobsIds() and time.monotonic() - started < 250:
         time.sleep(0.1)  # Spark tells of the end of a job a moment after it ended
-    assert time.monotonic() - started < 100
+    assert time.monotonic() - started < 250
+
+
+def test_a_stop_is_told_as_one_where_the_call_to_spark_fails_as_it_ends(
+    spark: SparkSession,
+    config: Config,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def body(_: cli.Job) -> None:
+        try:
+            raise KeyboardInterrupt(signal.SIGTERM)
+        finally:
+            raise Py4JNetworkError("Answer from Java side is empty")
+
+    cancel = spark.sparkContext.cancelAllJobs
+    tries = []
+
+    def cancel_at_the_second_try() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Py4JNetworkError("Answer from Java side is empty")
+        cancel()
+
+    monkeypatch.setattr(spark.sparkContext, "cancelAllJobs", cancel_at_the_second_try)
+    assert cli.run_job(job(spark, config), body) == 143
+    assert len(tries) == 2
+    assert recorded(spark, config)["exit_code"] == 143
+    assert "score failed: stopped by SIGTERM" in capsys.readouterr().err
 
 
 def test_a_small_share_of_refused_series_is_fine(spark: SparkSession, config: Config) -> None:

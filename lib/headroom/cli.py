@@ -190,18 +190,10 @@ def run_job(job: Job, body: Body, *, announced: bool = True) -> int:
         code, status, message = DONE, "done", ""
         if job.partial:
             code, status, message = PARTIAL, "partial", job.partial
-    except HeadroomError as error:
-        job.failure = error
-        log.debug("%s", traceback.format_exc())
-    except KeyboardInterrupt as error:
-        job.failure = _interrupted(error)
-        job.spark.sparkContext.cancelAllJobs()
-    except Py4JNetworkError as error:
-        job.failure = HeadroomError(_SPARK_GONE)
-        log.debug("%s", error)
-    except Exception as error:
-        job.failure = HeadroomError(f"{type(error).__name__}: {first_line(error)}")
-        log.error("%s", traceback.format_exc())
+    except (KeyboardInterrupt, Exception) as error:
+        job.failure = _failure(error)
+        if isinstance(job.failure, Interrupted):
+            _cancel_work(job.spark)
     if job.failure:
         code, status, message = job.failure.exit_code, "failed", str(job.failure)
     try:
@@ -236,8 +228,37 @@ def stop_on_signals() -> None:
             signal.signal(number, stop)
 
 
+def _failure(error: BaseException) -> HeadroomError:
+    """What a run that ended with this error failed of."""
+    link: BaseException | None = error
+    while link:  # closing a call that was interrupted may fail in its turn
+        if isinstance(link, KeyboardInterrupt):
+            return _interrupted(link)
+        link = link.__context__
+    if isinstance(error, HeadroomError):
+        log.debug("%s", traceback.format_exc())
+        return error
+    if isinstance(error, Py4JNetworkError):
+        log.debug("%s", error)
+        return HeadroomError(_SPARK_GONE)
+    log.error("%s", traceback.format_exc())
+    return HeadroomError(f"{type(error).__name__}: {first_line(error)}")
+
+
 def _interrupted(error: KeyboardInterrupt) -> Interrupted:
     return Interrupted(error.args[0] if error.args else signal.SIGINT)
+
+
+def _cancel_work(spark: SparkSession) -> None:
+    """Cancels all that Spark is doing. After an interrupted call Py4J lets the JVM close its
+    connections, and now and then a new one among them: another try gets through."""
+    for tries_left in reversed(range(5)):
+        try:
+            spark.sparkContext.cancelAllJobs()
+            break
+        except Py4JNetworkError as error:
+            log.debug("Spark's work could not be cancelled, %d tries left: %s", tries_left, error)
+            time.sleep(0.2)
 
 
 def last_word(message: str) -> None:
