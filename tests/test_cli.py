@@ -115,17 +115,16 @@ def test_a_stop_is_told_as_one_where_the_call_to_spark_fails_as_it_ends(
             raise Py4JNetworkError("Answer from Java side is empty")
 
     cancel = spark.sparkContext.cancelAllJobs
-    tries = []
+    errors = [Py4JNetworkError("Answer from Java side is empty"), ConnectionRefusedError()]
 
-    def cancel_at_the_second_try() -> None:
-        tries.append(1)
-        if len(tries) == 1:
-            raise Py4JNetworkError("Answer from Java side is empty")
+    def cancel_at_the_third_try() -> None:
+        if errors:
+            raise errors.pop()
         cancel()
 
-    monkeypatch.setattr(spark.sparkContext, "cancelAllJobs", cancel_at_the_second_try)
+    monkeypatch.setattr(spark.sparkContext, "cancelAllJobs", cancel_at_the_third_try)
     assert cli.run_job(job(spark, config), body) == 143
-    assert len(tries) == 2
+    assert not errors
     assert recorded(spark, config)["exit_code"] == 143
     assert "score failed: stopped by SIGTERM" in capsys.readouterr().err
 

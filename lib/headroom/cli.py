@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from headroom import columns as c
@@ -251,12 +251,13 @@ def _interrupted(error: KeyboardInterrupt) -> Interrupted:
 
 def _cancel_work(spark: SparkSession) -> None:
     """Cancels all that Spark is doing. After an interrupted call Py4J lets the JVM close its
-    connections, and now and then a new one among them: another try gets through."""
+    connections, and now and then a new one among them: another try gets through. Where the JVM
+    is gone there is nothing left to cancel."""
     for tries_left in reversed(range(5)):
         try:
             spark.sparkContext.cancelAllJobs()
             break
-        except Py4JNetworkError as error:
+        except (Py4JError, OSError) as error:
             log.debug("Spark's work could not be cancelled, %d tries left: %s", tries_left, error)
             time.sleep(0.2)
 
