@@ -11,6 +11,7 @@ the same windows of the first seed, in an environment of their own (.venv-peers,
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -80,19 +81,21 @@ def cut(data: Path, rows: int, folder: Path) -> Path:
 
 
 def run(options: argparse.Namespace, seed: int, warehouse: str) -> str:
-    """The warehouse of a pipeline that ended with 0 or 3."""
-    settings = [
-        f"warehouse={warehouse}",
-        f"seed={seed}",
-        "source.format=parquet",
-        f"source.path={options.data.absolute()}",
-        f"series.freq={options.freq}",
-        f"forecast.prediction_length={options.horizon}",
-        f"backtest.windows={options.windows}",
-        *options.set,
-    ]
-    arguments = [word for setting in settings for word in ("--set", setting)]
-    command = [str(ROOT / "spark-submit.sh"), "pipeline", "--until", "backtest", *arguments]
+    """The warehouse of a pipeline that ended with 0 or 3. It has a configuration of its own, as
+    without one the settings of the demo would be those that others are compared with."""
+    config = {
+        "warehouse": warehouse,
+        "seed": seed,
+        "source": {"format": "parquet", "path": str(options.data.absolute())},
+        "series": {"freq": options.freq},
+        "forecast": {"prediction_length": options.horizon},
+        "backtest": {"windows": options.windows},
+    }
+    file = Path(f"{warehouse}.yaml")
+    file.write_text(json.dumps(config))
+    arguments = [word for setting in options.set for word in ("--set", setting)]
+    submit = [str(ROOT / "spark-submit.sh"), "pipeline", "--until", "backtest"]
+    command = [*submit, "--config", str(file), *arguments]
     code = subprocess.run(command, check=False).returncode
     if code not in (0, 3):
         sys.exit(f"the pipeline ended with exit code {code}")

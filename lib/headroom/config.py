@@ -409,7 +409,7 @@ class Training(Settings):
         "over the horizon alone, or none.",
     )
     members: int = Field(
-        2,
+        4,
         ge=1,
         le=20,
         description="Networks that learn from the fleet and serve; one of "
