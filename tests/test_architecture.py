@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "session": WORDS,
     "storage": WORDS,
     "arrow": set(),
-    "tables": WORDS,
+    "tables": WORDS | {"storage"},
     "sources": WORDS | {"tables"},
     "cli": WORDS | {"session", "tables"},
     "ingest": WORDS,

@@ -27,7 +27,7 @@ PROPERTIES = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # The JVM compiles no longer method; what Spark would fuse into one is faster in parts.
     "spark.sql.codegen.hugeMethodLimit": "8000",
-    # pandas writes nanoseconds, which Spark refuses to read as times; ingest reads the integers.
+    # pandas writes nanoseconds, which Spark refuses to read as times; `tables` makes times of them.
     "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Four times Spark's default number of tasks, so that no core waits long for the last of them.

@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from headroom.errors import ArtifactError
@@ -34,6 +36,16 @@ def read_bytes(path: str) -> bytes:
         with system.open_input_stream(name) as stream:
             return bytes(stream.read())
     except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error}") from error
+
+
+def parquet_schema(path: str) -> pa.Schema:
+    """What a Parquet file says of its columns. Raises ArtifactError where it cannot be read."""
+    try:
+        system, name = _locate(path)
+        with system.open_input_file(name) as file:
+            return pq.read_schema(file)
+    except (OSError, pa.ArrowInvalid) as error:
         raise ArtifactError(f"cannot read {path}: {error}") from error
 
 

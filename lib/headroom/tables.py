@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote
 
+import pyarrow as pa
 from delta import DeltaTable
 from delta.exceptions import (
     ConcurrentAppendException,
@@ -17,10 +19,12 @@ from delta.exceptions import (
 )
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import LongType
 
 from headroom.config import is_catalog
-from headroom.errors import DataError, HeadroomError
+from headroom.errors import ArtifactError, DataError, HeadroomError
 from headroom.schemas import Table, conform
+from headroom.storage import parquet_schema
 
 log = logging.getLogger(__name__)
 
@@ -225,7 +229,32 @@ def read_files(
 ) -> DataFrame:
     """The same of a path or of several files; raises what Spark raises."""
     chosen = {**_READER_OPTIONS.get(format, {}), **(options or {})}
-    return spark.read.options(**chosen).format(format).load(path)
+    frame = spark.read.options(**chosen).format(format).load(path)
+    return _with_nanoseconds(frame) if format == "parquet" else frame
+
+
+def _with_nanoseconds(frame: DataFrame) -> DataFrame:
+    """Parquet's times in ns, as pandas writes them and of which Spark makes numbers, as times. Not
+    every number tells: 10^16 ns after 1970 are in April 1970, as many µs in 2286."""
+    numbers = [field.name for field in frame.schema if isinstance(field.dataType, LongType)]
+    files = frame.inputFiles() if numbers else []
+    if not files:
+        return frame
+    try:
+        told = parquet_schema(unquote(files[0]))
+    except ArtifactError as error:
+        log.info(
+            "times in ns are told by their size, as the first file's schema is unread: %s", error
+        )
+        return frame
+    times = {}
+    for name in numbers:
+        kind = told.field(name).type if name in told.names else pa.null()
+        if pa.types.is_timestamp(kind) and kind.unit == "ns":
+            quoted = name.replace("`", "``")
+            instant = F.timestamp_micros(F.expr(f"`{quoted}` div 1000"))
+            times[name] = instant if kind.tz else instant.cast("timestamp_ntz")
+    return frame.withColumns(times) if times else frame
 
 
 def is_delta(spark: SparkSession, path: str) -> bool:
