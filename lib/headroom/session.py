@@ -24,6 +24,9 @@ PROPERTIES = {
     "spark.speculation": "false",
     # Rows are whole series (arrays): few per batch keep memory flat.
     _BATCH: "256",
+    # Spark 4 adds up a batch's bytes again with each row, unless the limit is the largest: twice
+    # the cost of passing the row on.
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # The JVM compiles no longer method; what Spark would fuse into one is faster in parts.
     "spark.sql.codegen.hugeMethodLimit": "8000",
