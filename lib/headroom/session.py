@@ -28,6 +28,8 @@ PROPERTIES = {
     # the cost of passing the row on.
     "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Spark would look up each key in a small map first, which only few of our keys fit into.
+    "spark.sql.codegen.aggregate.map.twolevel.enabled": "false",
     # The JVM compiles no longer method; what Spark would fuse into one is faster in parts.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     # pandas writes nanoseconds, which Spark refuses to read as times; `tables` makes times of them.

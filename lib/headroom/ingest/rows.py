@@ -14,6 +14,7 @@ from headroom.ingest.times import (
     REPEATED_HOUR,
     epoch_of,
     is_time_zone,
+    plain_form_of,
     read_times,
 )
 from headroom.ingest.values import find_rounded, is_missing, parse_revision, parse_target
@@ -39,7 +40,7 @@ _TOLD = (
     c.TIME_ZONE,
 )
 
-_EPOCH = "epoch"
+_EPOCH, _PLAIN = "epoch", "plain"
 _IS_MISSING = "is_missing"
 _TAKES_LARGEST = "takes_largest"
 _PERIOD_SECONDS = 90 * 86_400
@@ -52,21 +53,25 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
     types = {field.name: field.dataType for field in mapped.schema}
     target, revision = F.col(mapping.RAW_TARGET), F.col(mapping.RAW_REVISION)
     written, form = F.col(mapping.RAW_TIMESTAMP), types[mapping.RAW_TIMESTAMP]
-    times = read_times(written, form, F.col(_EPOCH), source.local_time, F.col(mapping.LOCAL_ZONE))
+    zone, kind = F.col(mapping.LOCAL_ZONE), types[mapping.RAW_TARGET]
+    times = read_times(written, form, F.col(_EPOCH), F.col(_PLAIN), source.local_time, zone)
+    marked = mapped.withColumns(
+        {_EPOCH: epoch_of(written, form), _PLAIN: plain_form_of(written, form)}
+    )
     # Step by step: what is used several times is computed once, and Java compiles no long method.
-    read = mapped.withColumn(_EPOCH, epoch_of(written, form)).withColumns(
+    read = marked.withColumns(
         {
             c.TIMESTAMP: times.instant,
             FORM: times.form,
-            DOUBT: F.coalesce(times.clock, find_rounded(target, types[mapping.RAW_TARGET])),
-            c.TARGET: parse_target(mapping.RAW_TARGET, types[mapping.RAW_TARGET]),
+            DOUBT: F.coalesce(times.clock, find_rounded(target, kind)),
+            c.TARGET: parse_target(mapping.RAW_TARGET, kind),
             c.REVISION: parse_revision(revision, types[mapping.RAW_REVISION]),
-            _IS_MISSING: is_missing(target, types[mapping.RAW_TARGET]),
             **_attributes(source),
         }
     )
     judged = read.withColumns(
         {
+            _IS_MISSING: F.when(F.col(c.TARGET).isNull(), is_missing(target, kind)),
             c.CONTENT: _content(),
             PERIOD: F.floor(F.unix_seconds(c.TIMESTAMP) / _PERIOD_SECONDS),
             c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in _faults(source)]),

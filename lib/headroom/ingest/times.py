@@ -69,22 +69,38 @@ def epoch_of(column: Column, kind: DataType) -> Column:
     return F.when(is_epoch, text).cast("double")
 
 
+def plain_form_of(column: Column, kind: DataType) -> Column:
+    """The form of the usual 2025-01-06T05:00:00Z and 2025-01-06T05:00:00, if a time; null of any
+    other: what makes it a time leaves no other way to fill these places. An expression of what is
+    usual costs a third of what looks for everything."""
+    if not isinstance(kind, StringType):
+        return F.lit(None).cast("string")
+    text = F.trim(column)
+    length = F.octet_length(text)
+    is_zoned = (length == _WITH_Z) & text.endswith("Z")
+    is_local = (length == _WITHOUT_Z) & F.substring(text, _WITHOUT_Z, 1).between("0", "9")
+    # To look from a place on makes no text of it, as to cut one sign out would.
+    has_signs = (F.locate("-", text, 5) == 5) & (F.locate(":", text, 17) == 17)
+    return F.when(has_signs, F.when(is_zoned, ZONED).when(is_local, LOCAL))
+
+
 def read_times(
     column: Column,
     kind: DataType,
     epoch: Column,
+    plain: Column,
     local: LocalTime | None = None,
     zone: Column | None = None,
 ) -> Times:
     """Times, dates, ISO 8601 text, and epochs in s, ms, µs or ns by magnitude. What names no zone
-    is UTC, or of the local time of `zone`. `epoch` is what epoch_of makes of the column; it is
-    looked at so often that it had better be a column of its own."""
+    is UTC, or of the local time of `zone`. `epoch` and `plain` are what epoch_of and plain_form_of
+    make of the column; they are looked at so often that they had better be columns of their own."""
     nothing = F.lit(None).cast("string")
     if isinstance(kind, NumericType):
         return Times(_parse_epoch(epoch), _form_of_epoch(epoch), nothing)
     if isinstance(kind, StringType):
         text = F.trim(column)
-        instant, form = _parse_text(text, epoch), _form_of_text(text, epoch)
+        instant, form = _parse_text(text, epoch, plain), _form_of_text(text, epoch, plain)
     else:
         instant = column.cast("timestamp")
         form = F.lit(LOCAL if isinstance(kind, DateType | TimestampNTZType) else TYPED)
@@ -95,13 +111,15 @@ def read_times(
 
 def parse_timestamp(column: Column, kind: DataType) -> Column:
     """The instant in UTC, null where there is none to read. What names no zone is UTC."""
-    return read_times(column, kind, epoch_of(column, kind)).instant
+    return read_times(column, kind, epoch_of(column, kind), plain_form_of(column, kind)).instant
 
 
-def _parse_text(text: Column, epoch: Column) -> Column:
-    is_plain = _is_plain(text, _WITH_Z) | _is_plain(text, _WITHOUT_Z)
+def _parse_text(text: Column, epoch: Column, plain: Column) -> Column:
+    # Spark spends as long on a zone as on the rest of a time, and more on cutting signs than bytes.
+    cut = F.substring(text.cast("binary"), 1, _WITHOUT_Z).cast("string")
+    without_zone = F.when(plain == ZONED, cut).otherwise(text)
     return (
-        F.when(is_plain | text.rlike(_ISO), F.try_to_timestamp(text))
+        F.when(plain.isNotNull() | text.rlike(_ISO), F.try_to_timestamp(without_zone))
         .when(epoch.isNotNull(), _parse_epoch(epoch))
         .when(
             text.rlike(_NO_SECONDS),
@@ -110,26 +128,12 @@ def _parse_text(text: Column, epoch: Column) -> Column:
     )
 
 
-def _is_plain(text: Column, length: int) -> Column:
-    """True for the usual 2025-01-06T05:00:00 and, a sign longer, 2025-01-06T05:00:00Z, if a time:
-    what makes it a time leaves no other way to fill these places. An expression of what is
-    usual costs a third of what looks for everything."""
-    last = F.substring(text, length, 1)
-    ends = last == "Z" if length == _WITH_Z else last.between("0", "9")
-    dash, colon = F.substring(text, 5, 1) == "-", F.substring(text, 17, 1) == ":"
-    return (F.length(text) == length) & ends & dash & colon
-
-
-def _form_of_text(text: Column, epoch: Column) -> Column:
+def _form_of_text(text: Column, epoch: Column, plain: Column) -> Column:
     """Of a text that is a time."""
     iso = F.when(F.substring(text, _DATE_LENGTH + 1, 40).rlike(_NAMES_ZONE), ZONED).otherwise(LOCAL)
     # An epoch has no dash in the fifth place, and no zone behind it.
-    return (
-        F.when(_is_plain(text, _WITH_Z), ZONED)
-        .when(_is_plain(text, _WITHOUT_Z), LOCAL)
-        .when(F.substring(text, 5, 1) == "-", iso)
-        .otherwise(_form_of_epoch(epoch))
-    )
+    other = F.when(F.substring(text, 5, 1) == "-", iso).otherwise(_form_of_epoch(epoch))
+    return F.coalesce(plain, other)
 
 
 def _parse_epoch(number: Column) -> Column:

@@ -1,5 +1,8 @@
 """What a source writes for a number, as expressions that never raise."""
 
+from functools import reduce
+from operator import or_
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -68,9 +71,9 @@ def parse_target(name: str, kind: DataType) -> Column:
     if not isinstance(kind, StringType):
         number = column.cast("double")
         return F.when(~F.isnan(number), number)
-    text = F.lower(F.trim(column))
-    infinite = F.when(text.rlike(_INFINITE), F.lit(float("inf")))
+    text = F.trim(column)
+    infinite = F.when(F.lower(text).rlike(_INFINITE), F.lit(float("inf")))
     # Java also reads 1d, 1f and 0x1p3 as numbers, and is faster than an expression for all others.
-    last = F.substring(text, -1, 1)
-    is_plain = (last.between("0", "9") | (last == ".")) & ~text.contains("x")
-    return F.coalesce(F.when(is_plain, F.expr(f"try_cast(trim(`{name}`) as double)")), infinite)
+    signs = [*[text.endswith(sign) for sign in "dDfF"], *[text.contains(sign) for sign in "xX"]]
+    number = F.nanvl(F.expr(f"try_cast(trim(`{name}`) as double)"), F.lit(None).cast("double"))
+    return F.coalesce(F.when(~reduce(or_, signs), number), infinite)
