@@ -113,7 +113,7 @@ def _rows(observations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
         key,
         zero.alias(_TIMES),
         nan.alias(_VALUES),
-        zero.alias(c.N_ROWS),
+        zero.alias(c.N_ROWS),  # which tells it from observations
         zero.alias(CONTENT),
         F.concat_ws(_BREAK, F.to_json(hints), own_columns).alias(_ITEM),
         *[nan.alias(_WEIGHTS) for _ in weighted],
@@ -160,39 +160,40 @@ def _gather(
 
     Raises DataError where two items have one key.
     """
-    parts: list[pa.RecordBatch] = []
+    parts: list[dict[str, NDArray[Any]]] = []
     last_key = None
     for batch in batches:
-        keys = batch.column(_KEY).to_numpy()
+        columns = {
+            name: column.to_numpy(zero_copy_only=False)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
+        keys = columns[_KEY]
         edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1), len(keys)]
         for first, last in pairwise(edges):
             if parts and (first or keys[0] != last_key):
                 yield from _one_series(parts)
                 parts = []
-            parts.append(batch.slice(first, last - first))
+            parts.append({name: values[first:last] for name, values in columns.items()})
         last_key = keys[-1] if len(keys) else last_key
     if parts:
         yield from _one_series(parts)
 
 
 def _one_series(
-    parts: Sequence[pa.RecordBatch],
+    parts: Sequence[dict[str, NDArray[Any]]],
 ) -> Iterator[tuple[str, dict[str, Any], Rows, int]]:
-    own = [text for part in parts for text in part.column(_ITEM).drop_null().to_pylist()]
-    if not own:
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    is_row = columns[c.N_ROWS] > 0
+    own = columns[_ITEM][~is_row]
+    if len(own) == 0:
         return
     if len(own) > 1:
         names = [json.loads(text.partition(_BREAK)[2])[c.ITEM_ID] for text in own]
         raise DataError(f"the items {names} have the same xxhash64; rename one of them")
     hints, _, item = own[0].partition(_BREAK)
-
-    def values(name: str) -> NDArray[Any]:
-        return np.concatenate([part.column(name).to_numpy() for part in parts])
-
-    is_row = np.concatenate([part.column(_ITEM).is_null().to_numpy(False) for part in parts])
-    weights = values(_WEIGHTS) if _WEIGHTS in parts[0].schema.names else None
-    rows = Rows(values(_TIMES), values(_VALUES), values(c.N_ROWS), weights).keep(is_row)
-    yield item, json.loads(hints), rows, int(np.bitwise_xor.reduce(values(CONTENT)))
+    rows = Rows(columns[_TIMES], columns[_VALUES], columns[c.N_ROWS], columns.get(_WEIGHTS))
+    content = int(np.bitwise_xor.reduce(columns[CONTENT]))
+    yield item, json.loads(hints), rows.keep(is_row), content
 
 
 def _calendar_of(hints: Mapping[str, Any]) -> Calendar:

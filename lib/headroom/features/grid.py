@@ -63,7 +63,14 @@ def find_strays(times: Ints, freq: Freq, rule: StrayRows) -> Mask:
 
 def typical_step(times: Ints) -> float:
     """The median distance of the sorted times in seconds; NaN for fewer than three."""
-    return float(np.median(np.diff(times))) / MICROS if len(times) > 2 else float("nan")
+    return median(np.diff(times)) / MICROS if len(times) > 2 else float("nan")
+
+
+def median(values: Floats | Ints) -> float:
+    """As NumPy's, which takes four times as long, of values that are neither none nor NaN."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + ordered[high]) / 2
 
 
 def fit_frequency(times: Ints, freq: Freq) -> Literal["fits", "finer", "coarser"]:
@@ -108,7 +115,10 @@ def _index_months(times: Ints, freq: Freq) -> tuple[Ints, int]:
 
 
 def _common_phase(times: Ints, step: int, natural: int) -> int:
-    phases, counts = np.unique((times - natural) % step // MICROS, return_counts=True)
+    phases = (times - natural) % step // MICROS
+    if (phases == phases[0]).all():  # which is usual, and to count them takes long
+        return natural + int(phases[0]) * MICROS
+    phases, counts = np.unique(phases, return_counts=True)
     most = int(np.argmax(counts))
     is_common = counts[most] >= len(times) / 2
     return natural + (int(phases[most]) * MICROS if is_common else 0)

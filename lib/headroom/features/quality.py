@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headroom.config import FalseZeros, FlatLine, Outliers, PartialEnds, UnitJumps
-from headroom.features.grid import Floats, Ints, Mask
+from headroom.features.grid import Floats, Ints, Mask, median
 
 _NORMAL_50, _NORMAL_90 = 0.6745, 1.6449  # so many deviations hold that share of normal residuals
 _SMALLEST = 1e-290
@@ -51,7 +51,7 @@ def find_unit_jumps(values: Floats, rule: UnitJumps) -> Mask:
     seen = values[np.isfinite(values)]
     if len(seen) < 10 or seen.min() <= 0:
         return jumps
-    middle = float(np.median(seen))
+    middle = median(seen)
     far_away = np.sqrt(10 * rule.factor)
     far = (values > middle * far_away) | (values < middle / far_away)
     if not far.any() or far.sum() > rule.max_share * len(seen):
@@ -73,7 +73,7 @@ def find_false_zeros(values: Floats, rule: FalseZeros) -> Mask:
     others = values[np.isfinite(values) & ~zero]
     if not zero.any() or zero.sum() > rule.max_share * (len(others) + zero.sum()):
         return np.zeros(len(values), dtype=bool)
-    above = others.min() > rule.min_level * np.median(others)
+    above = others.min() > rule.min_level * median(others)
     return zero if above else np.zeros(len(values), dtype=bool)
 
 
@@ -101,7 +101,7 @@ def find_outliers(values: Floats, seasons: tuple[int, ...], rule: Outliers) -> M
     these middles, and rarely."""
     z = _to_log(values)
     short = seasons[0] if seasons else 1
-    low, high = _middle_of_rows(np.stack([_shifted(z, k * short) for k in (-2, -1, 1, 2)]))
+    low, high = _middle_of_four(*[_shifted(z, k * short) for k in (-2, -1, 1, 2)])
     residuals = z - (low + high) / 2
     seen = residuals[np.isfinite(residuals)]
     if len(seen) < rule.min_values:
@@ -136,7 +136,7 @@ def _to_log(values: Floats) -> Floats:
     sizes = np.abs(values[np.isfinite(values)])
     if len(sizes) == 0 or sizes.max() < _SMALLEST:
         return values
-    unit = max(0.1 * (np.median(sizes) or np.mean(sizes)), 1e-9 * sizes.max())  # no overflow
+    unit = max(0.1 * (median(sizes) or np.mean(sizes)), 1e-9 * sizes.max())  # no overflow
     scaled: Floats = np.arcsinh(values / unit)
     return scaled
 
@@ -144,7 +144,7 @@ def _to_log(values: Floats) -> Floats:
 def _robust_deviation(residuals: Floats) -> float:
     """The standard deviation that normal residuals with the same median and the same 90 % have, the
     larger of the two: of a series that mostly stands still, the median alone says nothing."""
-    sizes = np.sort(np.abs(residuals - np.median(residuals)))
+    sizes = np.sort(np.abs(residuals - median(residuals)))
     half, most = sizes[len(sizes) // 2], sizes[int(0.9 * len(sizes))]
     return float(max(half / _NORMAL_50, most / _NORMAL_90))
 
@@ -162,15 +162,16 @@ def find_covered(begins: Ints, ends: Ints, spans: Ints) -> Mask:
     return np.cumsum(edges[:-1]) > 0
 
 
-def _middle_of_rows(stacked: Floats) -> tuple[Floats, Floats]:
-    """The two middle finite values of each column of (row, step), which are one where their number
+def _middle_of_four(*rows: Floats) -> tuple[Floats, Floats]:
+    """The two middle finite values at each position of four rows, which are one where their number
     is odd; NaN where there are fewer than two."""
-    ordered = np.sort(stacked, axis=0)  # NaN last
-    counts = np.isfinite(stacked).sum(axis=0)
-    columns = np.arange(stacked.shape[1])
-    low = ordered[np.maximum(counts - 1, 0) // 2, columns]
-    high = ordered[np.minimum(counts // 2, len(stacked) - 1), columns]
-    return np.where(counts >= 2, low, np.nan), np.where(counts >= 2, high, np.nan)
+    a, b, c, d = (np.where(np.isfinite(row), row, np.inf) for row in rows)
+    # A sorting network takes a third of the time of np.sort.
+    a, b, c, d = np.minimum(a, b), np.maximum(a, b), np.minimum(c, d), np.maximum(c, d)
+    a, c, b, d = np.minimum(a, c), np.maximum(a, c), np.minimum(b, d), np.maximum(b, d)
+    b, c = np.minimum(b, c), np.maximum(b, c)
+    low, high = np.where(np.isfinite(c), b, a), np.where(np.isfinite(d), c, b)
+    return np.where(np.isfinite(b), low, np.nan), np.where(np.isfinite(b), high, np.nan)
 
 
 def _shifted(values: Floats, steps: int) -> Floats:
