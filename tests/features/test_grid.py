@@ -13,6 +13,7 @@ from headroom.features.grid import (
     find_strays,
     fit_frequency,
     index_steps,
+    median,
     time_of_step,
     typical_step,
 )
@@ -169,3 +170,8 @@ class TestCombine:
 )
 def test_describe_step(seconds: float, text: str) -> None:
     assert describe_step(seconds) == text
+
+
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=30))
+def test_the_median_is_that_of_numpy(values: list[float]) -> None:
+    assert median(np.array(values)) == np.median(values)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headroom.config import Rules
 from headroom.features import quality
@@ -216,3 +218,12 @@ class TestOutliers:
     @pytest.mark.parametrize("values", [[], [5.0], [np.nan] * 50, [0.0] * 50, [0.0] * 49 + [9.0]])
     def test_what_has_nothing_to_rise_above(self, values: list[float]) -> None:
         assert not quality.find_summit(np.array(values), RULES.outliers).any()
+
+
+@given(st.lists(st.floats(-9, 9) | st.just(np.nan), min_size=4, max_size=4))
+def test_the_middle_of_four_is_that_of_what_is_finite(column: list[float]) -> None:
+    low, high = quality._middle_of_four(*[np.array([value]) for value in column])
+    finite = sorted(value for value in column if np.isfinite(value))
+    n = len(finite)
+    expected = (finite[(n - 1) // 2], finite[n // 2]) if n >= 2 else (np.nan, np.nan)
+    np.testing.assert_array_equal((low[0], high[0]), expected)
