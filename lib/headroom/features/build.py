@@ -113,7 +113,7 @@ def _rows(observations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
         key,
         zero.alias(_TIMES),
         nan.alias(_VALUES),
-        zero.alias(c.N_ROWS),  # which tells it from observations
+        zero.alias(c.N_ROWS),
         zero.alias(CONTENT),
         F.concat_ws(_BREAK, F.to_json(hints), own_columns).alias(_ITEM),
         *[nan.alias(_WEIGHTS) for _ in weighted],
@@ -183,7 +183,7 @@ def _one_series(
     parts: Sequence[dict[str, NDArray[Any]]],
 ) -> Iterator[tuple[str, dict[str, Any], Rows, int]]:
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    is_row = columns[c.N_ROWS] > 0
+    is_row = np.equal(columns[_ITEM], np.array(None))
     own = columns[_ITEM][~is_row]
     if len(own) == 0:
         return

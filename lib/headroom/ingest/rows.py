@@ -69,9 +69,9 @@ def to_rows(mapped: DataFrame, source: Source) -> DataFrame:
             **_attributes(source),
         }
     )
-    judged = read.withColumns(
+    said_nothing = F.when(F.col(c.TARGET).isNull(), is_missing(target, kind))  # few are asked
+    judged = read.withColumn(_IS_MISSING, said_nothing).withColumns(
         {
-            _IS_MISSING: F.when(F.col(c.TARGET).isNull(), is_missing(target, kind)),
             c.CONTENT: _content(),
             PERIOD: F.floor(F.unix_seconds(c.TIMESTAMP) / _PERIOD_SECONDS),
             c.REASON: F.coalesce(*[F.when(fault, code) for code, fault, _ in _faults(source)]),
