@@ -70,6 +70,28 @@ def test_each_write_tells_its_own_version(spark: SparkSession, tables: Tables) -
         assert tables.written_versions[OBSERVATIONS.name] == tables.version(OBSERVATIONS)
 
 
+def test_a_table_that_this_job_made_is_known_to_be_empty(
+    spark: SparkSession, tables: Tables
+) -> None:
+    tables.create(OBSERVATIONS)
+    spark.sparkContext.setJobGroup("empty", "")
+    assert tables.read(OBSERVATIONS).collect() == []
+    assert spark.sparkContext.statusTracker().getJobIdsForGroup("empty") == []
+    assert tables.read_versions == {"observations": 0}
+    one = frame(spark, ("a", T0, 1.0, "x"))
+    same(tables.replace(one, OBSERVATIONS, {"ingest_id": "x"}), one)
+    two = frame(spark, ("a", T0, 2.0, "x"))
+    same(tables.merge(two, OBSERVATIONS), two)
+    same(tables.read(OBSERVATIONS), two)
+
+
+def test_a_table_that_another_job_made_may_hold_rows(spark: SparkSession, tables: Tables) -> None:
+    Tables(spark, tables.warehouse).merge(one := frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
+    tables.create(OBSERVATIONS)
+    same(tables.read(OBSERVATIONS), one)
+    same(tables.merge(one, OBSERVATIONS), one)
+
+
 def test_a_job_reads_one_version_of_a_table(spark: SparkSession, tables: Tables) -> None:
     tables.replace(frame(spark, ("a", T0, 1.0, "x")), OBSERVATIONS)
     reader = Tables(spark, tables.warehouse)

@@ -409,15 +409,15 @@ class Training(Settings):
         "over the horizon alone, or none.",
     )
     members: int = Field(
-        4,
+        6,
         ge=1,
         le=20,
-        description="Networks that learn from the fleet and serve; one of "
-        "each kind more stands in for them where the choice per series is made.",
+        description="Networks that learn from the fleet and serve; three more stand in for them "
+        "where the choice per series is made.",
     )
     start_from: str | None = Field(
         SHIPPED,
-        description="Networks that forecast as they are and that every second network starts from: "
+        description="Networks that forecast as they are and that every third network starts from: "
         "`shipped` with headroom, a file that `pretrain` wrote, or null for none.",
     )
     checkpoint_every: int = Field(100, ge=1, description="Steps between two checkpoints.")

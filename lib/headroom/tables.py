@@ -56,6 +56,8 @@ class Tables:
         self.warehouse = warehouse.rstrip("/")
         self.read_versions: dict[str, int] = {}
         self.written_versions: dict[str, int] = {}
+        # Made by this job and not written since: Delta would look into each by several Spark jobs.
+        self._empty: set[str] = set()
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -76,8 +78,10 @@ class Tables:
                     f"table {table.name} does not exist in {self.warehouse}; "
                     "run the job that writes it first, or `pipeline`"
                 )
-            self.read_versions[table.name] = self.version(table)
-        return self.read_at(table, self.read_versions[table.name])
+            is_new = table.name in self._empty
+            self.read_versions[table.name] = 0 if is_new else self.version(table)
+        frame = self.read_at(table, self.read_versions[table.name])
+        return frame.limit(0) if table.name in self._empty else frame
 
     def read_at(self, table: Table, version: int) -> DataFrame:
         reader = self.spark.read.option("versionAsOf", version)
@@ -87,11 +91,11 @@ class Tables:
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def create(self, table: Table) -> bool:
-        """The table with its schema and constraints, in one commit; again: nothing. True where it
-        was not there before."""
+    def create(self, table: Table) -> None:
+        """The table with its schema and constraints, in one commit; again: nothing."""
         if self.exists(table):
-            return False
+            return
+        self.spark.conf.unset(_LAST_COMMIT)
         if is_catalog(self.warehouse):
             self.spark.sql(_create_statement(self._name(table), table))
         else:
@@ -99,7 +103,8 @@ class Tables:
             for name, value in table.properties.items():
                 builder = builder.property(name, value)
             builder.addColumns(table.schema).execute()
-        return True
+        if self.spark.conf.get(_LAST_COMMIT, None) == "0":  # else another was faster
+            self._empty.add(table.name)
 
     def replace(
         self, frame: DataFrame, table: Table, where: Mapping[str, Any] | None = None
@@ -107,10 +112,13 @@ class Tables:
         """Replaces the rows that match `where` (all of them without it), in one commit.
 
         Returns the table as written, so that a costly frame is computed once. Delta refuses rows
-        outside the slice.
+        outside the slice, unless the table is new.
         """
         self.create(table)
-        writer = conform(frame, table).write.format("delta").mode("overwrite")
+        writer = conform(frame, table).write.format("delta")
+        if table.name in self._empty:
+            return self._save(writer.mode("append"), table)
+        writer = writer.mode("overwrite")
         if where:
             writer = writer.option("replaceWhere", _predicate(where))
         return self._save(writer, table)
@@ -129,8 +137,8 @@ class Tables:
         The frame holds one row per key: Delta's MERGE refuses ambiguous updates but would insert
         duplicates in silence, so callers aggregate first.
         """
-        is_new = self.create(table)
-        if is_new or self._delta(table).toDF().isEmpty():
+        self.create(table)
+        if table.name in self._empty or self._delta(table).toDF().isEmpty():
             # MERGE would compute the frame, keep it and sort it.
             writer = conform(frame, table).write.format("delta").mode("append")
             return self._save(writer, table)
@@ -188,6 +196,7 @@ class Tables:
         # changed nothing makes none.
         told = self.spark.conf.get(_LAST_COMMIT, None)
         version = int(told) if told else self.version(table)
+        self._empty.discard(table.name)
         self.written_versions[table.name] = version
         self.read_versions.pop(table.name, None)
         return self.read_at(table, version)

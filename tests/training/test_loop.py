@@ -54,7 +54,7 @@ def task(folder: Path, **settings: Any) -> loop.Task:
         manifest=Manifest("unused", "digest", shards),
         folder=str(folder),
         horizons={"h": (HORIZON,)},
-        stages=(loop.Stage(HORIZON, 1),),
+        stages=(loop.Stage(HORIZON, (SCRATCH,)),),
         cardinalities=(2,),
         settings=Training(**{**defaults, **settings}),
         seed=5,
@@ -75,7 +75,7 @@ def test_the_loss_falls_below_that_of_the_floor(tmp_path: Path) -> None:
 
 
 def test_synthetic_series_are_learnt_from_for_as_long_as_asked(tmp_path: Path) -> None:
-    real = replace(task(tmp_path / "real", steps=100, checkpoint_every=1), kinds=(SCRATCH,))
+    real = task(tmp_path / "real", steps=100, checkpoint_every=1)
     synthetic = replace(real, folder=str(tmp_path / "synthetic"), is_synthetic=True)
     few, all_ = (len(loop.train(given, Alone()).log) for given in (real, synthetic))
     assert few < all_ == 100
@@ -128,8 +128,7 @@ def test_networks_that_were_given_stay_and_every_second_one_starts_from_them(
     begun = replace(
         task(tmp_path / "begun", **still),
         start=given.packed,
-        kinds=(TUNED, SCRATCH),
-        stages=(loop.Stage(HORIZON, 2),),
+        stages=(loop.Stage(HORIZON, (TUNED, SCRATCH)),),
     )
     trained = loop.train(begun, Alone())
     assert trained.packed is not None
@@ -145,7 +144,7 @@ def test_networks_that_were_given_stay_and_every_second_one_starts_from_them(
 def test_the_networks_of_a_stage_see_nothing_of_its_holdout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stages = (loop.Stage(3 * HORIZON, 1), loop.Stage(HORIZON, 1))
+    stages = (loop.Stage(3 * HORIZON, (SCRATCH,)), loop.Stage(HORIZON, (SCRATCH,)))
     calm = replace(task(tmp_path / "calm"), stages=stages)
     before = unpack(loop.train(calm, Alone()).packed or b"").members
 
@@ -170,11 +169,10 @@ def test_kinds_are_trusted_by_windows_that_their_stand_ins_have_not_seen(
     """Networks that were given after they had learnt this fleet, beside ones that hardly begin."""
     given = replace(task(tmp_path / "given", steps=120, learning_rate=0.01), cardinalities=())
     start = loop.train(given, Alone()).packed
-    stages = (loop.Stage(3 * HORIZON, 2), loop.Stage(HORIZON, 2))
+    kinds = (TUNED, SCRATCH)
+    stages = (loop.Stage(3 * HORIZON, kinds), loop.Stage(HORIZON, kinds))
     hardly = {"steps": 1, "learning_rate": 1e-9, "tuning_rate": 1e-9}
-    begun = replace(
-        task(tmp_path / "begun", **hardly), start=start, kinds=(TUNED, SCRATCH), stages=stages
-    )
+    begun = replace(task(tmp_path / "begun", **hardly), start=start, stages=stages)
     shares = shares_in(loop.train(begun, Alone()))
     assert shares[ZERO_SHOT] == shares[TUNED] > 1.5 * shares[SCRATCH]
     two = in_threads(
@@ -225,14 +223,17 @@ def test_series_too_short_to_learn_from_are_left_to_the_networks_that_were_given
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = loop.train(replace(task(tmp_path / "given"), cardinalities=()), Alone())
-    stages = (loop.Stage(LENGTH - 2, 2), loop.Stage(LENGTH - 10, 2))
-    short = replace(task(tmp_path / "short"), stages=stages, kinds=(TUNED, SCRATCH))
+    kinds = (TUNED, SCRATCH)
+    stages = (loop.Stage(LENGTH - 2, kinds), loop.Stage(LENGTH - 10, kinds))
+    short = replace(task(tmp_path / "short"), stages=stages)
     trained = loop.train(replace(short, start=given.packed), Alone())
     assert [m.kind for m in unpack(trained.packed or b"").members] == [ZERO_SHOT]
     assert trained.log == ()
     assert "the last 390 steps (backtest.windows" in capsys.readouterr().out
     with pytest.raises(TrainingError, match=r"set training\.start_from=shipped"):
-        loop.train(replace(short, kinds=(SCRATCH,)), Alone())
+        loop.train(
+            replace(short, start=None, stages=(loop.Stage(LENGTH - 10, (SCRATCH,)),)), Alone()
+        )
 
 
 def test_a_rank_whose_series_all_lie_in_the_holdout_goes_along(
@@ -252,7 +253,7 @@ def test_a_rank_whose_series_all_lie_in_the_holdout_goes_along(
 
 
 def test_where_only_the_stand_ins_cannot_learn_they_stay_as_they_began(tmp_path: Path) -> None:
-    stages = (loop.Stage(LENGTH - 10, 1), loop.Stage(HORIZON, 1))
+    stages = (loop.Stage(LENGTH - 10, (SCRATCH,)), loop.Stage(HORIZON, (SCRATCH,)))
     trained = loop.train(replace(task(tmp_path), stages=stages), Alone())
     stand_in, serving = (
         m.weights["network_out_weight"] for m in unpack(trained.packed or b"").members

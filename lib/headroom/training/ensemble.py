@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from importlib import resources
+from itertools import cycle, islice
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -20,6 +21,8 @@ from headroom.training.launch import run_with_restarts
 from headroom.training.loop import Stage, Task, Trained, train
 from headroom.training.shards import Manifest, export_shards
 
+# Of networks that learn from the fleet, in turn. Those from scratch differ most by their seed.
+_KINDS = (TUNED, SCRATCH, SCRATCH)
 SHARDS = 16  # more than ranks, so that ranks get even loads; at most this many ranks have work
 
 
@@ -45,9 +48,9 @@ def starting_weights(config: Config) -> bytes | None:
 def task_of(
     series: DataFrame, manifest: Manifest, config: Config, version: str, start: bytes | None
 ) -> Task:
-    """What the ranks are to do: a network of each kind that stands in for the others where the
-    choice is made, then the others, which learn from the windows of the choice as well."""
-    kinds = (TUNED, SCRATCH) if start else (SCRATCH,)
+    """What the ranks are to do: networks that stand in for the others where the choice is made,
+    then the others, which learn from the windows of the choice as well."""
+    kinds = _KINDS if start else (SCRATCH,)
     horizon, judged = config.forecast.prediction_length, config.backtest.windows
     chosen_on = judged + config.backtest.selection_windows
     return Task(
@@ -55,14 +58,13 @@ def task_of(
         folder=f"{config.artifacts_path}/checkpoints/{version}",
         horizons={config.series.freq: (horizon,)},
         stages=(
-            Stage(chosen_on * horizon, len(kinds)),
-            Stage(judged * horizon, config.training.members),
+            Stage(chosen_on * horizon, kinds[: config.training.members]),
+            Stage(judged * horizon, tuple(islice(cycle(kinds), config.training.members))),
         ),
         cardinalities=_cardinalities(series),
         settings=config.training,
         seed=config.seed,
         start=start,
-        kinds=kinds,
     )
 
 
@@ -74,7 +76,7 @@ def synthetic_task(manifest: Manifest, config: Config) -> Task:
         manifest=manifest,
         folder=f"{config.artifacts_path}/checkpoints/{version}",
         horizons={fleet.freq: fleet.horizons for fleet in config.pretrain.fleets},
-        stages=(Stage(0, config.training.members),),
+        stages=(Stage(0, (SCRATCH,) * config.training.members),),
         cardinalities=(),
         settings=config.training,
         seed=config.seed,

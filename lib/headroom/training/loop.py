@@ -41,10 +41,10 @@ CLIP = 1.0  # norm of the gradient over the whole batch
 
 @dataclass(frozen=True)
 class Stage:
-    """Some members, and what training keeps from them."""
+    """Some members, each of a kind, and what training keeps from them."""
 
     holdout: int  # steps at the end of every series
-    members: int
+    kinds: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,11 @@ class Task:
     settings: Settings
     seed: int
     start: bytes | None = None  # packed networks that some members start from, in turn
-    kinds: tuple[str, ...] = (SCRATCH,)  # of the members of a stage, in turn
     is_synthetic: bool = False  # series drawn one by one are too many to be learnt by heart
 
     @property
     def n_members(self) -> int:
-        return sum(stage.members for stage in self.stages)
+        return sum(len(stage.kinds) for stage in self.stages)
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,9 @@ def train(task: Task, comm: Communicator) -> Trained:
             del members[len(begin) :]
             break
         done = len(members) - len(begin)
-        for place in range(stage.members):
-            turn, kind = divmod(place, len(task.kinds))
-            start = begin[turn % len(begin)] if task.kinds[kind] == TUNED else None
+        for place, kind in enumerate(stage.kinds):
+            turn = stage.kinds[:place].count(kind)
+            start = begin[turn % len(begin)] if kind == TUNED else None
             shape = _shape(task, turn, start)
             fitting = Fitting(task, comm, windows, done + place, shape, start, device)
             # What learns from nothing stands in for others as it began.
