@@ -11,18 +11,23 @@ from headroom.ingest.rows import build_rejected_rows
 from headroom.schemas import CALENDAR, EVENTS, REJECTED_ROWS
 from headroom.tables import source_errors, source_frame
 
+SETTING = "source.events"
+
 
 def run(job: Job) -> None:
     source = job.config.source
     job.tables.create(EVENTS)
     if source.events:
-        frame = source_frame(job.spark, source.events.path, source.events.format)
+        frame = source_frame(job.spark, source.events.path, source.events.format, setting=SETTING)
     elif source.format == "simulated":
         frame = job.tables.read(CALENDAR)
     else:
         return
     entries = to_entries(frame).persist()
-    with source_errors(source.events.path if source.events else None, "events"):
+    path, format = (
+        (source.events.path, source.events.format) if source.events else (None, "simulated")
+    )
+    with source_errors(path, format, SETTING):
         n_entries, n_refused = count_entries(entries)
     if n_refused:
         ingest_id = f"{source.digest()}_events"

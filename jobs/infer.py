@@ -11,17 +11,20 @@ from collections.abc import Sequence
 from headroom.cli import DONE, argument_parser, run_command
 from headroom.config import Config
 from headroom.ingest.infer import Sample, propose
+from headroom.ingest.mapping import check_readable
 from headroom.session import build_session, end_session
 from headroom.sources import read_sample
+from headroom.tables import source_errors
 
 
 def infer(config: Config, _: Sequence[str], options: argparse.Namespace) -> int:
     spark = build_session("headroom-infer", config.spark)
     try:
         place, frame = read_sample(spark, options.path, options.format)
-        sample = Sample(
-            frame.columns, [row.asDict() for row in frame.limit(options.rows).collect()]
-        )
+        check_readable(frame)
+        with source_errors(options.path, place["format"]):
+            rows = [row.asDict() for row in frame.limit(options.rows).collect()]
+        sample = Sample(frame.columns, rows)
     finally:
         end_session(spark)
     print(propose(sample, place, config.warehouse), end="")

@@ -86,6 +86,11 @@ def test_what_is_printed_loads_again(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, config.to_yaml())) == config
 
 
+def test_one_value_of_a_column_is_a_list_too() -> None:
+    values = {"warehouse": "w", "source": {"where": {"region": "eu", "tier": ["T1", "T2"]}}}
+    assert build_config(values).source.where == {"region": ("eu",), "tier": ("T1", "T2")}
+
+
 def test_a_catalog_needs_a_place_for_files() -> None:
     assert is_catalog("main.headroom")
     assert not is_catalog("s3://bucket/a.b")

@@ -160,6 +160,13 @@ class Source(Settings):
     )
     events: FileSource | None = Field(None, description="Calendar of launches, live events, …")
 
+    @field_validator("where", mode="before")
+    @classmethod
+    def _one_value_is_a_list_too(cls, where: Any) -> Any:
+        if not isinstance(where, Mapping):
+            return where
+        return {name: [v] if isinstance(v, str) else v for name, v in where.items()}
+
     @field_validator("until")
     @classmethod
     def _until_is_utc(cls, until: datetime | None) -> datetime | None:

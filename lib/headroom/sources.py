@@ -24,6 +24,7 @@ FILE_FORMATS = ("csv", "json", "parquet")
 _CHOICE = ("pathGlobFilter", "modifiedBefore", "modifiedAfter")
 _PATTERN = re.compile(r"[{}\[\]*?\\]")
 _NO_LINES = ""  # a compressed file of nothing
+_OTHER = "other"
 _SUFFIXES = {
     "csv": "csv", "tsv": "csv", "txt": "csv", "json": "json", "jsonl": "json", "ndjson": "json",
     "parquet": "parquet", "pq": "parquet",
@@ -73,11 +74,17 @@ def _open_files(tables: Tables, source: Source, path: str) -> Opened:
     known = [c.SOURCE_FILE, c.SIZE_BYTES, c.MODIFIED_AT]
     # Names of new files, no rows: Spark's readers take paths from the driver.
     unmet = files.join(ingested.select(*known), known, "left_anti").collect()
-    contents = digest_files(spark, [file[0] for file in unmet]) if unmet else {}
-    rows = [(*file, contents.get(file[0], _NO_LINES), reading) for file in unmet]
+    lines = digest_files(spark, [file[0] for file in unmet]) if unmet else {}
+    # What folders say belongs to the rows: equal files of two regions are no copies.
+    contents = [lines.get(file[0], _NO_LINES) + columns_in(path, file[0]) for file in unmet]
+    rows = [(*file, content, reading) for file, content in zip(unmet, contents, strict=True)]
     types = ", ".join(f"{f.name} {f.dataType.simpleString()}" for f in files.schema)
     met = spark.createDataFrame(rows, f"{types}, {c.CONTENT} string, {c.READING} string")
     fresh = met.join(ingested.select(c.CONTENT).distinct(), c.CONTENT, "left_anti")
+    # A file that changes back to what it held before is no copy either.
+    other = ingested.select(c.SOURCE_FILE, F.col(c.CONTENT).alias(_OTHER))
+    changed = met.join(other, c.SOURCE_FILE).where(F.col(c.CONTENT) != F.col(_OTHER))
+    fresh = fresh.select(met.columns).unionByName(changed.select(met.columns))
     once = fresh.groupBy(c.CONTENT).agg(F.min(c.SOURCE_FILE).alias(c.SOURCE_FILE)).collect()
     paths = sorted(row[c.SOURCE_FILE] for row in once)
     counts = (len(paths), len(unmet) - len(paths), n_files - len(unmet))
@@ -110,11 +117,14 @@ def guess_separator(header: str) -> str:
 
 
 def _guess_format(spark: SparkSession, path: str) -> str:
-    if re.fullmatch(r"\w+\.\w+(\.\w+)?", path) and path.rpartition(".")[2] not in _SUFFIXES:
+    is_name = re.fullmatch(r"\w+\.\w+(\.\w+)?", path)
+    if is_name and not any(part in _SUFFIXES for part in path.lower().split(".")[1:]):
         return "table"
     if not _PATTERN.search(path) and is_delta(spark, path):
         return "delta"
     names = [row[0] for row in list_files(spark, path, {}).limit(_LOOKED_AT).collect()]
+    if not names:
+        raise DataError(f"{path} holds no files with content")
     for name in names:
         for suffix in reversed(name.lower().rpartition("/")[2].split(".")[1:]):
             if suffix in _SUFFIXES:
@@ -158,9 +168,8 @@ def base_path(path: str, files: Sequence[str]) -> str | None:
 
     Raises DataError where only some files lie in such folders: Spark would leave the others out.
     """
-    found = _PATTERN.search(path)
-    folder = path[: found.start()].rpartition("/")[0] if found else path.rstrip("/")
-    inside = [file[file.find(folder) + len(folder) :] for file in files]
+    folder = _folder(path)
+    inside = [_inside(folder, file) for file in files]
     outside = [name for name in inside if "=" not in name.rpartition("/")[0]]
     if outside and len(outside) < len(inside):
         raise DataError(
@@ -169,6 +178,22 @@ def base_path(path: str, files: Sequence[str]) -> str | None:
             "kind by a pattern"
         )
     return None if outside else folder
+
+
+def columns_in(path: str, file: str) -> str:
+    """The folders of a file whose names are columns, such as `/region=eu/day=1`; mostly none."""
+    folders = _inside(_folder(path), file).rpartition("/")[0].split("/")
+    return "".join(f"/{name}" for name in folders if "=" in name)
+
+
+def _folder(path: str) -> str:
+    """What lies above a pattern."""
+    found = _PATTERN.search(path)
+    return path[: found.start()].rpartition("/")[0] if found else path.rstrip("/")
+
+
+def _inside(folder: str, file: str) -> str:
+    return file[file.find(folder) + len(folder) :]
 
 
 def _escape(path: str) -> str:

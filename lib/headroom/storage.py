@@ -49,6 +49,17 @@ def parquet_schema(path: str) -> pa.Schema:
         raise ArtifactError(f"cannot read {path}: {error}") from error
 
 
+def first_line(path: str) -> bytes:
+    """What stands before the first line break of a file, compressed or not, at most 1 MiB. Raises
+    ArtifactError where it cannot be read."""
+    try:
+        system, name = _locate(path)
+        with system.open_input_stream(name) as stream:
+            return bytes(stream.read(2**20)).partition(b"\n")[0]
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ArtifactError(f"cannot read {path}: {error}") from error
+
+
 def sizes(folder: str) -> dict[str, int]:
     """Bytes of every file below the folder, by name relative to it; empty where it is absent."""
     system, root = _locate(folder)

@@ -114,6 +114,20 @@ class TestIndexSteps:
         assert list(steps - steps[0]) == [0, 1, 2]
         assert time_of_step(int(steps[0]), origin, parse_freq("3MS")) == quarters[0]
 
+    @pytest.mark.parametrize("clock", ["T23:00", "T22:00", "T10:00"])  # Berlin, Kiritimati
+    def test_midnights_of_the_east_begin_their_own_month(self, clock: str) -> None:
+        stamps = times(f"2024-12-31{clock}", f"2025-01-31{clock}", f"2025-02-28{clock}")
+        steps, origin = index_steps(stamps, parse_freq("MS"), is_finer=False)
+        begins = [time_of_step(int(step), origin, parse_freq("MS")) for step in steps]
+        assert begins == list(times("2025-01-01", "2025-02-01", "2025-03-01"))
+
+    @pytest.mark.parametrize("clock", ["", "T23:59:59", "T05:00"])  # New York
+    def test_the_last_day_of_a_month_is_its_own(self, clock: str) -> None:
+        stamps = times(f"2024-12-31{clock}", f"2025-01-31{clock}", f"2025-02-28{clock}")
+        steps, origin = index_steps(stamps, parse_freq("MS"), is_finer=False)
+        begins = [time_of_step(int(step), origin, parse_freq("MS")) for step in steps]
+        assert begins == list(times("2024-12-01", "2025-01-01", "2025-02-01"))
+
     def test_times_before_1970(self) -> None:
         stamps = times("1955-01-01", "1955-01-02", "1955-01-03")
         steps, origin = index_steps(stamps, parse_freq("D"), is_finer=False)

@@ -1,9 +1,12 @@
 """Hostile and broken files: each comes through whole, or is refused by name."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
@@ -75,6 +78,32 @@ def test_files_whose_types_differ(run: Ingest, spark: SparkSession, tmp_path: Pa
         cast.coalesce(1).write.parquet(f"{tmp_path}/rows/{number}")
     with pytest.raises(DataError, match=r"cannot read source.path .*\(in file:.*parquet\)"):
         run(format="parquet", path=f"{tmp_path}/rows")
+
+
+def test_times_in_ns_beside_others(run: Ingest, tmp_path: Path) -> None:
+    """Spark would read the µs of one file as ns, in January 1970."""
+    (tmp_path / "rows").mkdir()
+    for unit in ("ns", "us"):
+        times = pa.array([datetime(2025, 1, 6)], pa.timestamp(unit))
+        table = pa.table({"item_id": ["a"], "timestamp": times, "target": [1.0]})
+        pq.write_table(table, tmp_path / f"rows/{unit}.parquet")
+    with pytest.raises(DataError, match=r"column timestamp is timestamp\[.s\] in .*; write it in"):
+        run(format="parquet", path=f"{tmp_path}/rows")
+
+
+@pytest.mark.parametrize("header", [",item_id,timestamp,target", "x,item_id,timestamp,target,X"])
+def test_columns_without_a_name_or_with_one_name(run: Ingest, tmp_path: Path, header: str) -> None:
+    line = f"0,a,{T0},1" + ",2" * (header.count(",") - 3)
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.csv").write_text(f"{header}\n{line.replace('a', str(number))}\n")
+    counts = run(format="csv", path=str(folder)).counts
+    assert (counts["rows_in"], counts["kept"]) == (2, 2)
+    (folder / "2.csv").write_text(f"item_id,timestamp,target,x,X\na,{T0},1,0,2\n")
+    (folder / "3.csv").write_text(f"{header}\n{line}\n")
+    with pytest.raises(DataError, match=r"have no name or one name, and the header of .* is anoth"):
+        run(format="csv", path=str(folder))
 
 
 def test_rows_that_end_too_early(run: Ingest, tmp_path: Path) -> None:

@@ -83,6 +83,29 @@ def test_only_new_content_is_read(
     assert run(defaults={"unit": "req"})["files"] == 4
 
 
+def test_a_file_that_changes_back_is_no_copy(
+    run: Ingest, spark: SparkSession, warehouse: str, tmp_path: Path
+) -> None:
+    for target in (1, 22, 1):
+        write(tmp_path, "1.csv", f"a 0 {target} 1", "a 1 2 1")
+        assert run()["files"] == 1
+        assert values(spark, warehouse) == {("a", 0): float(target), ("a", 1): 2.0}
+    write(tmp_path, "backup.csv", "a 0 22 1", "a 1 2 1")
+    assert run()["files_repeated"] == 1
+    assert values(spark, warehouse)["a", 0] == 1.0
+
+
+def test_equal_files_in_folders_that_are_columns_are_no_copies(
+    run: Ingest, spark: SparkSession, warehouse: str, tmp_path: Path
+) -> None:
+    for place in ("region=eu", "region=us"):
+        write(tmp_path, f"{place}/1.csv", "a 0 0 1", "a 1 0 1")
+    write(tmp_path, "region=us/copy.csv", "a 0 0 1", "a 1 0 1")
+    counts = run(columns={"item_id": ["item_id", "region"]})
+    assert (counts["files"], counts["files_repeated"], counts["rows_in"]) == (2, 1, 4)
+    assert set(values(spark, warehouse)) == {(f"a/{r}", h) for r in ("eu", "us") for h in (0, 1)}
+
+
 @pytest.mark.slow
 def test_the_largest_revision_counts_whenever_it_comes(
     run: Ingest, spark: SparkSession, warehouse: str, tmp_path: Path

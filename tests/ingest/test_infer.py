@@ -1,5 +1,6 @@
 """Configurations proposed from a sample: pure over rows, and the job on real files."""
 
+import gzip
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -129,6 +130,49 @@ def test_what_cannot_be_guessed(header: str, line: tuple[str, ...], message: str
         proposed(header, line)
 
 
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("1,5", "column 'value' holds texts such as '1,5': write numbers with a decimal point"),
+        ("10,001.50", "column 'value' holds texts such as '10,001.50'"),
+        ("many", "it has: host, value"),
+    ],
+)
+def test_numbers_in_another_notation_are_told(value: str, hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        proposed("host ts value", *[("a", time, value) for time in hours(3)])
+    assert hint in str(caught.value)
+
+
+def test_a_file_in_utf_16_is_told() -> None:
+    with pytest.raises(DataError, match="seems to be UTF-16: convert it to UTF-8"):
+        proposed("h\x00o\x00s\x00t v\x00", ("a\x00", "1\x00"))
+
+
+def test_numbers_that_are_names() -> None:
+    lines = [(number, time, "1") for number in (101, 102) for time in hours(3)]
+    assert proposed("server_id ts value", *lines)["source"]["columns"]["item_id"] == "server_id"
+    # An index that pandas wrote is neither a name nor a metric.
+    lines = [(i, "a", time, 0.5, 7) for i, time in enumerate(hours(3))]
+    source = proposed("_c0 host ts cpu_pct orders", *lines)["source"]
+    assert source["columns"]["item_id"] == "host"
+    assert set(source["metrics"]) == {"cpu_pct", "orders"}
+    lines = [("a", time, value) for time, value in zip(hours(3), (0.5, 1.0, 1.5), strict=True)]
+    assert proposed("host ts busy_key", *lines)["source"]["columns"]["target"] == "busy_key"
+
+
+def test_counts_that_never_fall_are_counters() -> None:
+    rising = [*range(0, 60, 5), *range(0, 60, 5)]  # with a reset
+    for values, kind in ((rising, "counter"), ([7, 9, 6, 8] * 6, "count"), ([0] * 24, "count")):
+        lines = [(h, t, v) for h in "ab" for t, v in zip(hours(24), values, strict=True)]
+        lines.sort(key=lambda line: line[1])  # as telemetry comes, item after item
+        source = proposed("host ts value", *lines)["source"]
+        assert source.get("defaults") is None  # a value may be anything
+        lines = [(h, t, "http_requests_total", v) for h, t, v in lines]
+        source = proposed("host ts metric value", *lines)["source"]
+        assert source["metrics"]["http_requests_total"]["metric_kind"] == kind
+
+
 def test_doubts_are_said() -> None:
     rows: list[Mapping[str, Any]] = [
         {"id": "a", "ts": t, "y": "1"} for t in ("2025-01-06", "1736208000")
@@ -181,6 +225,20 @@ def test_a_wide_file_with_semicolons(spark: SparkSession, tmp_path: Path) -> Non
     }
     with pytest.raises(DataError, match="is not told by the names of its files; add --format"):
         read_sample(spark, str(path.rename(tmp_path / "hosts")))
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(DataError, match=r"empty\.csv holds no files with content"):
+        read_sample(spark, str(tmp_path / "empty.csv"))
+
+
+def test_a_compressed_file_is_no_table(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with gzip.open("rows.csv.gz", "wt") as file:
+        file.write("host,ts,value\n")
+    with pytest.raises(DataError, match=r"cannot read source\.path rows\.csv\.gz as a source"):
+        read_sample(spark, "rows.csv.gz")  # Spark's own folder is another
+    assert read_sample(spark, str(tmp_path / "rows.csv.gz"))[0]["format"] == "csv"
 
 
 def sampled(spark: SparkSession, path: str) -> str:

@@ -97,3 +97,36 @@ def test_a_calendar_without_start_is_refused(spark: SparkSession) -> None:
     frame = spark.createDataFrame([], "kind string, start_at string")
     with pytest.raises(SchemaError, match="no column 'starts_at'; did you mean 'start_at'"):
         to_entries(frame)
+
+
+def test_what_cannot_be_read_is_no_empty_field(spark: SparkSession) -> None:
+    """An end, a lift or a scope that was misread would change what an entry says, in silence."""
+    columns = ("ends_at", "known_at", "expected_lift", "scope")
+    said = {
+        "end": ("tomorrow", None, None, None),
+        "knowledge": (None, "soon", None, None),
+        "lift": (None, None, "30%", None),
+        "word": (None, None, None, "eu"),
+        "broken": (None, None, None, "{region: eu"),
+        "twice": (None, None, None, "region=eu;region=us"),
+        "twice in JSON": (None, None, None, '{"region": "eu", "region": "us"}'),
+        "half": (None, None, None, "region=eu;tier"),
+        "nothing": ("", "NaN", "n/a", " "),
+    }
+    found = entries(
+        spark,
+        ", ".join(f"{name} string" for name in ("name", "kind", "starts_at", *columns)),
+        *[(name, "launch", "2025-01-06", *fields) for name, fields in said.items()],
+    )
+    scope = "is neither JSON nor such as region=eu;tier=T1, each key once"
+    assert {name: row[c.DETAIL] for name, row in found.items()} == {
+        "end": "ends_at 'tomorrow' is no time",
+        "knowledge": "known_at 'soon' is no time",
+        "lift": "expected_lift '30%' is no number such as 0.3",
+        "word": f"scope 'eu' {scope}",
+        "broken": f"scope '{{region: eu' {scope}",
+        "twice": f"scope 'region=eu;region=us' {scope}",
+        "twice in JSON": f"scope '{said['twice in JSON'][3]}' {scope}",
+        "half": f"scope 'region=eu;tier' {scope}",
+        "nothing": None,
+    }

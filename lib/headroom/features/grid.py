@@ -18,6 +18,8 @@ MICROS = 1_000_000
 # 1970-01-05, the first Monday: where weeks begin.
 _MONDAY = 4 * 86_400 * MICROS
 
+_EASTERNMOST = 14 * 3_600 * MICROS  # clocks are never further ahead of UTC
+
 _SUMMED = ("count", "cost")
 _LARGEST = ("latency",)
 
@@ -107,11 +109,23 @@ def index_steps(times: Ints, freq: Freq, is_finer: bool) -> tuple[Ints, int]:
 
 
 def _index_months(times: Ints, freq: Freq) -> tuple[Ints, int]:
-    months = times.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    months = _months(times + _EASTERNMOST if _begin_east_of_utc(times) else times)
     phases, counts = np.unique(months % freq.count, return_counts=True)
     phase = int(phases[np.argmax(counts)])
     origin = np.datetime64(phase, "M").astype("datetime64[us]").astype(np.int64)
     return (months - phase) // freq.count, int(origin)
+
+
+def _months(times: Ints) -> Ints:
+    return times.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+
+
+def _begin_east_of_utc(times: Ints) -> bool:
+    """Whether nearly all times are full quarters of an hour of the last half day before a month, as
+    midnights of its first day are in the east. The last second of a month is none of them."""
+    is_quarter = times % (15 * 60 * MICROS) == 0
+    is_before = _months(times + _EASTERNMOST) > _months(times)
+    return bool(np.mean(is_quarter & is_before) >= _REGULAR_SHARE)
 
 
 def _common_phase(times: Ints, step: int, natural: int) -> int:

@@ -10,13 +10,22 @@ from headroom import columns as c
 from headroom.errors import SchemaError
 from headroom.ingest.mapping import list_names
 from headroom.ingest.times import parse_timestamp
-from headroom.ingest.values import parse_target
+from headroom.ingest.values import is_missing, parse_target
 from headroom.schemas import EVENTS, STRINGS
 
 # Kinds that stand in a calendar beforehand; a calendar that does not say when it knew of them is
 # taken to have known for a year. Of any other kind nothing is known before its end.
 PLANNED = ("live_event", "launch", "freeze", "holiday")
 _PLANNED_AHEAD = "interval 365 days"
+
+# What is read, and where it says something that cannot be read, a reason to refuse the entry.
+_READ = {
+    c.ENDS_AT: "is no time",
+    c.KNOWN_AT: "is no time",
+    c.EXPECTED_LIFT: "is no number such as 0.3",
+    c.SCOPE: "is neither JSON nor such as region=eu;tier=T1, each key once",
+}
+_SAID = "said_"
 
 _REQUIRED = (c.KIND, c.STARTS_AT)
 
@@ -37,8 +46,17 @@ def to_entries(frame: DataFrame) -> DataFrame:
         *[_time(types, name).alias(name) for name in (c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT)],
         _scope(types).alias(c.SCOPE),
         _lift(types).alias(c.EXPECTED_LIFT),
+        *[_said(types, name).alias(_SAID + name) for name in _READ],
     )
-    return _with_reasons(_with_defaults(read))
+    unread = [
+        F.when(
+            F.col(name).isNull() & F.col(_SAID + name).isNotNull(),
+            F.concat(F.lit(f"{name} '"), F.substring(_SAID + name, 1, 60), F.lit(f"' {fault}")),
+        )
+        for name, fault in _READ.items()
+    ]
+    told = read.withColumn(c.DETAIL, F.coalesce(*unread)).drop(*[_SAID + name for name in _READ])
+    return _with_reasons(_with_defaults(told))
 
 
 def _check_required(frame: DataFrame) -> None:
@@ -56,6 +74,13 @@ def _text(types: dict[str, DataType], name: str) -> Column:
         return F.lit(None).cast("string")
     text = F.trim(F.col(name).cast("string"))
     return F.when(text != "", text)
+
+
+def _said(types: dict[str, DataType], name: str) -> Column:
+    """What stands in a column of text; null where nothing does, or where it is no text."""
+    if not isinstance(types.get(name), StringType):
+        return F.lit(None).cast("string")
+    return F.when(~is_missing(F.col(name), StringType()), F.trim(name))
 
 
 def _time(types: dict[str, DataType], name: str) -> Column:
@@ -81,8 +106,19 @@ def _scope(types: dict[str, DataType]) -> Column:
     if not isinstance(kind, StringType):
         return scope.cast(STRINGS)
     text = F.trim(scope)
-    pairs = F.str_to_map(F.when(text.contains("="), text), F.lit(" *[;,] *"), F.lit(" *= *"))
-    return F.when(text.startswith("{"), F.from_json(text, STRINGS)).otherwise(pairs)
+    pairs = F.transform(F.split(text, " *[;,] *"), lambda pair: F.split(pair, " *= *", 2))
+    keys = F.transform(pairs, lambda pair: F.get(pair, F.lit(0)))
+    values = F.transform(pairs, lambda pair: F.get(pair, F.lit(1)))
+    # Spark ends the job where a map would have a key twice, and lets JSON pass that has.
+    is_whole = F.forall(values, lambda value: value.isNotNull()) & _differ(keys)
+    read = F.from_json(F.when(text.startswith("{"), text), STRINGS)
+    return F.coalesce(
+        F.when(_differ(F.map_keys(read)), read), F.when(is_whole, F.map_from_arrays(keys, values))
+    )
+
+
+def _differ(values: Column) -> Column:
+    return F.size(F.array_distinct(values)) == F.size(values)
 
 
 def _with_defaults(read: DataFrame) -> DataFrame:
@@ -113,7 +149,8 @@ def _with_reasons(entries: DataFrame) -> DataFrame:
         (F.col(c.STARTS_AT).isNull(), "starts_at is no time"),
         (F.col(c.ENDS_AT) < F.col(c.STARTS_AT), "it ends before it starts"),
     ]
-    detail = F.coalesce(*[F.when(fault, F.lit(text)) for fault, text in faults])
+    details = [F.when(fault, F.lit(text)) for fault, text in faults]
+    detail = F.coalesce(*details, F.col(c.DETAIL))
     return entries.withColumns(
         {c.DETAIL: detail, c.REASON: F.when(detail.isNotNull(), F.lit("bad_event"))}
     )

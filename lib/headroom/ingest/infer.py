@@ -51,12 +51,15 @@ _UNITS = (
 
 _ISO = re.compile(r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d|$)")
 _NAMES_ZONE = re.compile(r"(Z|UTC|GMT|[+-]\d\d(:?\d\d)?)$")
+_GROUPED = re.compile(r"^\s*[+-]?\d+([.,' ]\d+)+\s*$")  # 1,5 or 10,001.50
+_NAMELESS = re.compile(r"^(_c\d+|Unnamed: \d+)$")  # the index that pandas writes
 _COUNTRY = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")
 _EPOCHS = (1, 1e3, 1e6, 1e9)
 _FIRST, _LAST = 946_684_800, 4_102_444_800  # 2000 to 2100: a number outside is no time
 
 _MOST = 0.95  # of the values of a column that is taken for one of times or numbers
 _UNIQUE = 0.97  # of the rows that differ in item and time; some are duplicates
+_RISES = 10  # of a counter, at least, and so many to one fall
 _FEW = 100  # values of a dimension
 _LISTED = 30  # metrics by name
 
@@ -96,17 +99,23 @@ def propose(sample: Sample, place: Mapping[str, Any], warehouse: str) -> str:
     metric = next((name for name in _by_hint(texts, _METRICS)), None)
     targets = _by_hint(numbers, _TARGETS) or (numbers if len(numbers) == 1 else [])
     if not numbers:
-        raise DataError(f"no column of the source holds numbers; it has: {list_names(free)}")
+        raise DataError(
+            f"no column of the source holds numbers; it has: {list_names(free)}"
+            f"{_hint(sample, free)}"
+        )
     is_wide = not targets
     item = _item_columns(sample, time, [t for t in texts if t != metric], metric, is_wide)
 
     columns: dict[str, Any] = {"item_id": item[0] if len(item) == 1 else item, "timestamp": time}
     source: dict[str, Any] = {**place, "columns": columns}
     if is_wide:
-        source["metrics"] = {name: _about(name, sample.values(name)) for name in numbers}
+        source["metrics"] = {
+            name: _about(name, _sequences(sample, time, item, name)) for name in numbers
+        }
     else:
         columns["target"] = targets[0]
-        source |= _metrics_of(sample, metric, targets[0], "metric_kind" in optional)
+        is_known = "metric_kind" in optional
+        source |= _metrics_of(sample, time, item, metric, targets[0], is_known)
     columns |= ({"metric": metric} if metric and not is_wide else {}) | optional
     used = {*item, metric}
     source["dimensions"] = [
@@ -128,8 +137,23 @@ def _choose(sample: Sample, hints: Sequence[str], share: Any, what: str) -> str:
     if not fit:
         raise DataError(
             f"no column of the source holds {what}; it has: {list_names(sample.columns)}"
+            f"{_hint(sample, sample.columns)}"
         )
     return (_by_hint(fit, hints) or fit)[0]
+
+
+def _hint(sample: Sample, names: Sequence[str]) -> str:
+    """What may be behind texts that are neither times nor numbers."""
+    if any("\x00" in name for name in names):
+        return "; the file seems to be UTF-16: convert it to UTF-8"
+    for name in names:
+        grouped = [v for v in sample.values(name) if isinstance(v, str) and _GROUPED.match(v)]
+        if grouped and len(grouped) >= _MOST * len(sample.values(name)):
+            return (
+                f"; column {name!r} holds texts such as {grouped[0]!r}: write numbers with a "
+                "decimal point and nothing between thousands"
+            )
+    return ""
 
 
 def _by_hint(names: Iterable[str], hints: Sequence[str]) -> list[str]:
@@ -184,16 +208,28 @@ def _number(value: Any) -> float | None:
 
 def _is_measured(sample: Sample, name: str) -> bool:
     """True for numbers that are neither names of things nor marks such as is_anomaly."""
-    if _plain(name) in _ITEMS or _plain(name).startswith("is_"):
+    if _is_identity(sample, name) or _plain(name).startswith("is_") or _NAMELESS.match(name):
         return False
     return _share(sample, name, _number) >= _MOST
+
+
+def _is_identity(sample: Sample, name: str) -> bool:
+    """True under the name of an identity, such as server_id, unless the values have decimals."""
+    return bool(_by_hint([name], _ITEMS)) and not any(
+        isinstance(value, float) or "." in str(value) for value in sample.values(name)[:_FEW]
+        if _number(value) is not None
+    )  # fmt: skip
 
 
 def _is_text(sample: Sample, name: str) -> bool:
     """True for what can name something: texts, and numbers under the name of an identity."""
     values = sample.values(name)
-    kinds = (str,) if _plain(name) not in _ITEMS else (str, int)
-    return bool(values) and all(isinstance(value, kinds) for value in values[:_FEW])
+    kinds = (str, int) if _is_identity(sample, name) else (str,)
+    return (
+        bool(values)
+        and not _NAMELESS.match(name)
+        and all(isinstance(value, kinds) for value in values[:_FEW])
+    )
 
 
 def _find_optional(sample: Sample, names: Sequence[str]) -> dict[str, str]:
@@ -253,14 +289,35 @@ def _uniqueness(sample: Sample, names: Sequence[str]) -> float:
 # -- metrics, steps, remarks -----------------------------------------------------------------------
 
 
-def _about(name: str, values: Sequence[Any]) -> dict[str, str]:
+def _sequences(
+    sample: Sample, time: str, item: Sequence[str], name: str
+) -> dict[tuple[Any, ...], list[float]]:
+    """The numbers of a column by item, in the order of their times."""
+    found: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
+    for row in sample.rows:
+        at, number = _seconds(row[time]), _number(row[name])
+        if at is not None and number is not None:
+            found.setdefault(tuple(row[key] for key in item), []).append((at, number))
+    return {key: [number for _, number in sorted(of_item)] for key, of_item in found.items()}
+
+
+def _is_cumulative(sequences: Iterable[Sequence[float]]) -> bool:
+    """True for numbers that rise and hardly ever fall, as those of counters do."""
+    steps = [b - a for numbers in sequences for a, b in pairwise(numbers)]
+    rises, falls = sum(step > 0 for step in steps), sum(step < 0 for step in steps)
+    return rises >= _RISES * max(falls, 1)
+
+
+def _about(name: str, sequences: Mapping[Any, Sequence[float]]) -> dict[str, str]:
     """Kind and unit by the words of the name; nothing for a gauge without a unit."""
     plain = _plain(name)
     kind = next((kind for kind, words in _KINDS if _has_word(plain, words)), None)
     unit = next((unit for unit, words in _UNITS if re.search(rf"_({words})$", plain)), None)
-    numbers = [n for n in map(_number, values) if n is not None]
+    numbers = [number for of_item in sequences.values() for number in of_item]
     if kind in ("count", "ratio") and any(n < 0 for n in numbers):
         kind = None  # they would be refused
+    if kind == "count" and _is_cumulative(sequences.values()):
+        kind = "counter"
     said = {"metric_kind": kind, "unit": unit}
     return {key: value for key, value in said.items() if value}
 
@@ -269,15 +326,26 @@ def _has_word(plain: str, words: str) -> bool:
     return re.search(rf"(^|_)({words})(_|$)", plain) is not None
 
 
-def _metrics_of(sample: Sample, metric: str | None, target: str, is_known: bool) -> dict[str, Any]:
+def _metrics_of(
+    sample: Sample,
+    time: str,
+    item: Sequence[str],
+    metric: str | None,
+    target: str,
+    is_known: bool,
+) -> dict[str, Any]:
     if metric and not is_known:
         names = sorted({str(value) for value in sample.values(metric)})[:_LISTED]
         by_name = {
-            name: [row[target] for row in sample.rows if str(row[metric]) == name] for name in names
+            name: Sample(sample.columns, [row for row in sample.rows if str(row[metric]) == name])
+            for name in names
         }
-        about = {name: _about(name, values) for name, values in by_name.items()}
+        about = {
+            name: _about(name, _sequences(part, time, item, target))
+            for name, part in by_name.items()
+        }
         return {"metrics": {name: said for name, said in about.items() if said}}
-    defaults = {} if is_known else _about(target, sample.values(target))
+    defaults = {} if is_known else _about(target, _sequences(sample, time, item, target))
     return {"defaults": defaults} if defaults else {}
 
 

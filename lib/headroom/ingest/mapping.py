@@ -192,9 +192,17 @@ def as_it_came() -> Column:
     return F.to_json(ROW, {"ignoreNullFields": "false"})
 
 
-def _check_columns(frame: DataFrame, source: Source) -> None:
+def check_readable(frame: DataFrame) -> None:
+    """Raises DataError for JSON of which Spark reads no line."""
     if frame.columns == [_CORRUPT]:
-        raise DataError("no line of the source is valid JSON; check source.path and source.format")
+        raise DataError(
+            "no line of the source is valid JSON; check source.path and source.format, and where a "
+            "file is one array set source.options to {multiLine: true}"
+        )
+
+
+def _check_columns(frame: DataFrame, source: Source) -> None:
+    check_readable(frame)
     columns = source.columns
     types = {field.name: field.dataType for field in frame.schema}
     expected: list[Expected] = [

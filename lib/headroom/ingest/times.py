@@ -29,7 +29,9 @@ _ZONE = r"( ?(Z|UTC|GMT|[+-]\d\d(:?\d\d)?))?"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?" + _ZONE + ")?$"
 # Spark refuses a time without seconds where a zone follows.
 _NO_SECONDS = r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d)(" + _ZONE + ")$"
-_NAMES_ZONE = r"[^\d:. ]"  # behind the date and its separator
+# A decimal comma, as ISO 8601 allows and Python's log writes.
+_COMMA = r"^(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d),(\d{1,9}" + _ZONE + ")$"
+_NAMES_ZONE = r"[^\d:., ]"  # behind the date and its separator
 _DATE_LENGTH = 11
 _WITHOUT_Z, _WITH_Z = 19, 20  # signs of 2025-01-06T05:00:00Z
 
@@ -124,6 +126,10 @@ def _parse_text(text: Column, epoch: Column, plain: Column) -> Column:
         .when(
             text.rlike(_NO_SECONDS),
             F.try_to_timestamp(F.regexp_replace(text, _NO_SECONDS, "$1:00$2")),
+        )
+        .when(
+            text.rlike(_COMMA),
+            F.try_to_timestamp(F.regexp_replace(text, _COMMA, "$1.$2")),
         )
     )
 
