@@ -6,7 +6,15 @@
 from headroom import columns as c
 from headroom.cli import Job, main
 from headroom.ingest.accounting import check_refused
-from headroom.ingest.events import build_events, count_entries, refused_entries, to_entries
+from headroom.ingest.events import (
+    KINDS,
+    build_events,
+    count_entries,
+    find_odd_names,
+    refused_entries,
+    to_entries,
+)
+from headroom.ingest.mapping import resolve_source
 from headroom.ingest.rows import build_rejected_rows
 from headroom.schemas import CALENDAR, EVENTS, REJECTED_ROWS
 from headroom.tables import source_errors, source_frame
@@ -24,16 +32,17 @@ def run(job: Job) -> None:
     else:
         return
     entries = to_entries(frame).persist()
-    path, format = (
-        (source.events.path, source.events.format) if source.events else (None, "simulated")
-    )
-    with source_errors(path, format, SETTING):
+    place = source.events or source
+    with source_errors(place.path, place.format, SETTING):
         n_entries, n_refused = count_entries(entries)
     if n_refused:
         ingest_id = f"{source.digest()}_events"
         refused = build_rejected_rows(refused_entries(entries), ingest_id)
         refused = job.tables.replace(refused, REJECTED_ROWS, {c.INGEST_ID: ingest_id})
         check_refused(refused, ingest_id, n_refused, n_entries, job.config)
+    kinds = dict.fromkeys((*KINDS, *job.config.features.rules.incidents.event_kinds))
+    for sentence in find_odd_names(entries, kinds, resolve_source(source).dimensions):
+        job.note(sentence)
     job.tables.merge(build_events(entries), EVENTS)
     entries.unpersist()
     job.count(events=n_entries - n_refused, events_refused=n_refused)

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from headroom import columns as c
 from headroom.errors import SchemaError
-from headroom.ingest.events import build_events, to_entries
+from headroom.ingest.events import KINDS, build_events, find_odd_names, to_entries
 from headroom.schemas import EVENTS, conform
 
 DAY = timedelta(days=1)
@@ -76,6 +76,18 @@ def test_bad_entries_have_their_reason(spark: SparkSession) -> None:
     }
     assert found["good"][c.EXPECTED_LIFT] == 0.3
     assert found["turned"][c.REASON] == "bad_event"
+
+
+def test_names_that_mean_nothing_are_told(spark: SparkSession) -> None:
+    schema = "kind string, starts_at string, scope string"
+    rows = [("party", "2025-01-06", "regoin=eu"), ("incident", "2025-01-06", "region=eu;metric=x")]
+    odd = to_entries(spark.createDataFrame([*rows, ("typo", "soon", "a=b")], schema))
+    assert find_odd_names(odd, KINDS, ["region"]) == [
+        "entries of kind party have no effect; the kinds are live_event, launch, freeze, holiday, "
+        "incident, deployment",
+        "no item is in a scope that names regoin; the source has region, metric, group_id, item_id",
+    ]
+    assert find_odd_names(odd.where("kind = 'incident'"), KINDS, ["region"]) == []
 
 
 def test_of_two_entries_with_one_id_the_later_known_counts(spark: SparkSession) -> None:

@@ -1,6 +1,7 @@
 """The calendar: launches, live events, freezes and holidays, incidents and deployments."""
 
 import difflib
+from collections.abc import Collection, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -16,6 +17,7 @@ from headroom.schemas import EVENTS, STRINGS
 # Kinds that stand in a calendar beforehand; a calendar that does not say when it knew of them is
 # taken to have known for a year. Of any other kind nothing is known before its end.
 PLANNED = ("live_event", "launch", "freeze", "holiday")
+KINDS = (*PLANNED, "incident", "deployment")
 _PLANNED_AHEAD = "interval 365 days"
 
 # What is read, and where it says something that cannot be read, a reason to refuse the entry.
@@ -161,6 +163,27 @@ def count_entries(entries: DataFrame) -> tuple[int, int]:
     counted = entries.agg(F.count("*"), F.count(c.REASON)).first()
     assert counted is not None  # noqa: S101 - an aggregate always has its row
     return int(counted[0]), int(counted[1])
+
+
+def find_odd_names(
+    entries: DataFrame, kinds: Collection[str], dimensions: Sequence[str]
+) -> list[str]:
+    """A sentence for what good entries name in vain: kinds that are none of these, keys of scopes
+    that no item has."""
+    keys = F.array_distinct(F.flatten(F.collect_set(F.map_keys(c.SCOPE))))
+    good = entries.where(F.col(c.REASON).isNull())
+    met = good.agg(F.collect_set(c.KIND), keys).first()
+    assert met is not None  # noqa: S101 - an aggregate always has its row
+    own = (*dimensions, c.METRIC, c.GROUP_ID, c.ITEM_ID)
+    sentences = (
+        ("entries of kind {} have no effect; the kinds are {}", met[0], kinds),
+        ("no item is in a scope that names {}; the source has {}", met[1], own),
+    )
+    return [
+        sentence.format(", ".join(odd), ", ".join(known))
+        for sentence, found, known in sentences
+        if (odd := sorted(set(found) - set(known)))
+    ]
 
 
 def refused_entries(entries: DataFrame) -> DataFrame:
