@@ -39,11 +39,9 @@ def run(job: Job) -> None:
 
 def rename_known(job: Job, source: Source) -> DataFrame | None:
     """The aliases, after what the warehouse holds goes by the new names."""
-    if not source.aliases:
+    if not (file := source.aliases):
         return None
-    frame = source_frame(
-        job.spark, source.aliases.path, source.aliases.format, setting="source.aliases"
-    )
+    frame = source_frame(job.spark, file.path, file.format, setting="source.aliases")
     renamed = aliases.resolve_aliases(frame)
     old = renamed.select(aliases.OLD_ID)
     if job.tables.exists(ITEMS) and aliases.are_met(items := job.tables.read(ITEMS), old):

@@ -115,7 +115,7 @@ def test_a_hung_rank_is_ended(spark: SparkSession) -> None:
 
     settings = SETTINGS.model_copy(update={"stall_seconds": 5})
     started = time.monotonic()
-    message = r"rank 1 failed: Stalled: no step for 5 s .* in its own work"
+    message = r"rank 1 failed: Stalled: no step for [5-9] s .* in its own work"
     with pytest.raises(AttemptError, match=message) as caught:
         run_on_ranks(hang, ranks=2, settings=settings, spark=spark)
     assert not caught.value.is_final
@@ -216,7 +216,7 @@ def test_a_single_rank_that_dies_or_stalls_is_explained(spark: SparkSession) -> 
     settings = SETTINGS.model_copy(update={"stall_seconds": 5})
     with pytest.raises(AttemptError, match="rank 0 failed: Died: its process ended"):
         run_on_ranks(lambda _: os._exit(3), ranks=1, settings=settings, spark=spark)
-    with pytest.raises(AttemptError, match="rank 0 failed: Stalled: no step for 5 s"):
+    with pytest.raises(AttemptError, match="rank 0 failed: Stalled: no step for [5-9] s"):
         run_on_ranks(lambda _: time.sleep(1000), ranks=1, settings=settings, spark=spark)
 
 

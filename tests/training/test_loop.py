@@ -120,7 +120,7 @@ def test_fleets_of_two_frequencies_are_learnt_from_together(
         np.testing.assert_allclose(weight, alone[name], atol=2e-5)
 
 
-def test_networks_that_were_given_stay_and_every_second_one_starts_from_them(
+def test_networks_that_were_given_stay_and_tuned_ones_start_from_them(
     tmp_path: Path,
 ) -> None:
     given = loop.train(replace(task(tmp_path / "given"), cardinalities=()), Alone())

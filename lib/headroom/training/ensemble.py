@@ -48,8 +48,8 @@ def starting_weights(config: Config) -> bytes | None:
 def task_of(
     series: DataFrame, manifest: Manifest, config: Config, version: str, start: bytes | None
 ) -> Task:
-    """What the ranks are to do: networks that stand in for the others where the choice is made,
-    then the others, which learn from the windows of the choice as well."""
+    """What the ranks are to do: networks, one of each kind at least, that stand in for the others
+    where the choice is made; then these, which learn from the windows of the choice as well."""
     kinds = _KINDS if start else (SCRATCH,)
     horizon, judged = config.forecast.prediction_length, config.backtest.windows
     chosen_on = judged + config.backtest.selection_windows
@@ -58,7 +58,7 @@ def task_of(
         folder=f"{config.artifacts_path}/checkpoints/{version}",
         horizons={config.series.freq: (horizon,)},
         stages=(
-            Stage(chosen_on * horizon, kinds[: config.training.members]),
+            Stage(chosen_on * horizon, kinds[: max(config.training.members, 2)]),
             Stage(judged * horizon, tuple(islice(cycle(kinds), config.training.members))),
         ),
         cardinalities=_cardinalities(series),
