@@ -216,7 +216,7 @@ def test_a_single_rank_that_dies_or_stalls_is_explained(spark: SparkSession) -> 
     settings = SETTINGS.model_copy(update={"stall_seconds": 5})
     with pytest.raises(AttemptError, match="rank 0 failed: Died: its process ended"):
         run_on_ranks(lambda _: os._exit(3), ranks=1, settings=settings, spark=spark)
-    with pytest.raises(AttemptError, match="rank 0 failed: Stalled: no step for [5-9] s"):
+    with pytest.raises(AttemptError, match=r"rank 0 failed: Stalled: no step for [5-9] s"):
         run_on_ranks(lambda _: time.sleep(1000), ranks=1, settings=settings, spark=spark)
 
 
