@@ -157,8 +157,9 @@ def test_numbers_that_are_names() -> None:
     source = proposed("_c0 host ts cpu_pct orders", *lines)["source"]
     assert source["columns"]["item_id"] == "host"
     assert set(source["metrics"]) == {"cpu_pct", "orders"}
-    lines = [("a", time, value) for time, value in zip(hours(3), (0.5, 1.0, 1.5), strict=True)]
-    assert proposed("host ts busy_key", *lines)["source"]["columns"]["target"] == "busy_key"
+    for name, numbers in (("busy_id", (0.5, 1.0, 1.5)), ("load_per_node", (1, 2, 3))):
+        lines = [("a", time, number) for time, number in zip(hours(3), numbers, strict=True)]
+        assert proposed(f"host ts {name}", *lines)["source"]["columns"]["target"] == name
 
 
 def test_counts_that_never_fall_are_counters() -> None:

@@ -214,11 +214,10 @@ def _is_measured(sample: Sample, name: str) -> bool:
 
 
 def _is_identity(sample: Sample, name: str) -> bool:
-    """True under the name of an identity, such as server_id, unless the values have decimals."""
-    return bool(_by_hint([name], _ITEMS)) and not any(
-        isinstance(value, float) or "." in str(value) for value in sample.values(name)[:_FEW]
-        if _number(value) is not None
-    )  # fmt: skip
+    """True under the name of an identity, such as server_id, unless values are fractions."""
+    plain = _plain(name)
+    numbers = [number for value in sample.values(name)[:_FEW] if (number := _number(value))]
+    return (plain in _ITEMS or plain.endswith("_id")) and all(n.is_integer() for n in numbers)
 
 
 def _is_text(sample: Sample, name: str) -> bool:
