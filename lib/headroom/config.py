@@ -419,8 +419,8 @@ class Training(Settings):
         6,
         ge=1,
         le=20,
-        description="Networks that learn from the fleet and serve; three more stand in for them "
-        "where the choice per series is made.",
+        description="Networks that learn from the fleet and serve; up to three more stand in for "
+        "them where the choice per series is made.",
     )
     start_from: str | None = Field(
         SHIPPED,

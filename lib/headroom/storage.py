@@ -49,7 +49,7 @@ def parquet_schema(path: str) -> pa.Schema:
         raise ArtifactError(f"cannot read {path}: {error}") from error
 
 
-def first_line(path: str) -> bytes:
+def read_first_line(path: str) -> bytes:
     """What stands before the first line break of a file, compressed or not, at most 1 MiB. Raises
     ArtifactError where it cannot be read."""
     try:

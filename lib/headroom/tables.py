@@ -27,8 +27,7 @@ from pyspark.sql.types import LongType
 from headroom.config import is_catalog
 from headroom.errors import ArtifactError, DataError, HeadroomError
 from headroom.schemas import Table, conform
-from headroom.storage import first_line as first_line_of
-from headroom.storage import parquet_schema
+from headroom.storage import parquet_schema, read_first_line
 
 log = logging.getLogger(__name__)
 
@@ -261,7 +260,7 @@ def _have_an_odd_header(frame: DataFrame, separator: str) -> bool:
         return False
     files = [unquote(file) for file in frame.inputFiles()]
     try:
-        headers = [first_line_of(file) for file in files]
+        headers = [read_first_line(file) for file in files]
     except ArtifactError as error:
         log.info("whether each column has a name of its own is not known: %s", error)
         return False
@@ -314,8 +313,9 @@ def _with_nanoseconds(frame: DataFrame, path: str | list[str]) -> DataFrame:
             times[name] = instant if kind.tz else instant.cast("timestamp_ntz")
     if times and _differ(frame.sparkSession, path):
         for file in files:
+            schema = parquet_schema(unquote(file))
             for name in times:
-                here = _type_in(parquet_schema(unquote(file)), name)
+                here = _type_in(schema, name)
                 if here not in (first := _type_in(told, name), pa.null()):
                     raise DataError(
                         f"column {name} is {first} in {unquote(files[0])} and {here} in "
