@@ -16,8 +16,8 @@ from headroom.ingest.events import (
 )
 from headroom.ingest.mapping import resolve_source
 from headroom.ingest.rows import build_rejected_rows
+from headroom.readers import source_errors, source_frame
 from headroom.schemas import CALENDAR, EVENTS, REJECTED_ROWS
-from headroom.tables import source_errors, source_frame
 
 SETTING = "source.events"
 

@@ -12,9 +12,9 @@ from headroom.cli import DONE, argument_parser, run_command
 from headroom.config import Config
 from headroom.ingest.infer import Sample, propose
 from headroom.ingest.mapping import check_readable
+from headroom.readers import source_errors
 from headroom.session import build_session, end_session
 from headroom.sources import read_sample
-from headroom.tables import source_errors
 
 
 def infer(config: Config, _: Sequence[str], options: argparse.Namespace) -> int:

@@ -16,9 +16,9 @@ from headroom.ingest.mapping import resolve_source
 from headroom.ingest.reading import Reading, read_rows
 from headroom.ingest.rows import build_observations, build_rejected_rows, find_outdated
 from headroom.ingest.survey import build_items, digest_ingest
+from headroom.readers import source_errors, source_frame
 from headroom.schemas import FINDINGS, ITEMS, OBSERVATIONS, REJECTED_ROWS
 from headroom.sources import open_source, remember_files
-from headroom.tables import source_errors, source_frame
 from jobs import events
 
 

@@ -4,16 +4,13 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from headroom.errors import DataError, SchemaError
 from headroom.schemas import EVENTS, OBSERVATIONS, conform
-from headroom.tables import Tables, first_line, source_frame
+from headroom.tables import Tables
 
 T0, T1 = datetime(2024, 1, 1), datetime(2024, 1, 1, 1)
 Row = tuple[str, datetime, float | None, str]
@@ -162,50 +159,3 @@ def test_maintenance_keeps_the_rows(spark: SparkSession, tables: Tables) -> None
         tables.merge(frame(spark, ("a", T0, value, "x")), OBSERVATIONS)
     tables.maintain(OBSERVATIONS)
     same(tables.read(OBSERVATIONS), frame(spark, ("a", T0, 2.0, "x")))
-
-
-@pytest.mark.parametrize("name", ["a; drop table b", "a.b.c.d", "`x`", "../etc"])
-def test_hostile_table_names_never_reach_sql(spark: SparkSession, name: str) -> None:
-    with pytest.raises(DataError, match="is no table name"):
-        source_frame(spark, name, "table")
-
-
-def test_a_missing_source_is_named(spark: SparkSession) -> None:
-    with pytest.raises(DataError, match=r"cannot read source.path /nowhere as parquet: .*; check"):
-        source_frame(spark, "/nowhere", "parquet")
-
-
-def test_nanoseconds_of_parquet_are_times_in_any_year(spark: SparkSession, tmp_path: Path) -> None:
-    folder = tmp_path / "of pandas" / "day=1"
-    folder.mkdir(parents=True)
-    nanos = pa.array([-157766400_000_000_000, 2_678_400_000_001_001, None], pa.int64())
-    columns = {
-        "naive": nanos.cast(pa.timestamp("ns")),
-        "zo`ned.at": nanos.cast(pa.timestamp("ns", "UTC")),
-        "number": nanos,
-    }
-    pq.write_table(pa.table(columns), folder / "a b.parquet")
-    read = source_frame(spark, str(folder.parent), "parquet")
-    assert dict(read.dtypes) == {
-        "naive": "timestamp_ntz",
-        "zo`ned.at": "timestamp",
-        "number": "bigint",
-        "day": "int",
-    }
-    found = read.select("naive", "`zo``ned.at`", "number", F.input_file_name()).collect()
-    times = [datetime(1965, 1, 1), datetime(1970, 2, 1, 0, 0, 0, 1), None]
-    assert [row[0] for row in found] == times
-    utc = read.select(F.unix_micros("`zo``ned.at`")).collect()
-    assert [row[0] for row in utc] == [-157766400_000_000, 2_678_400_000_001, None]
-    assert [row[2] for row in found] == nanos.to_pylist()
-    assert all("a%20b.parquet" in row[3] for row in found)
-
-
-def test_of_an_error_in_a_worker_the_cause_is_told() -> None:
-    text = (
-        "An exception was thrown from the Python worker.\n"
-        "Traceback (most recent call last):\n  File x\nValueError: no lags for item 7\n"
-    )
-    assert first_line(RuntimeError(text)) == "ValueError: no lags for item 7"
-    assert first_line(RuntimeError("one\ntwo")) == "one"
-    assert first_line(RuntimeError()) == "RuntimeError"

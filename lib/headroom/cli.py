@@ -21,10 +21,10 @@ from pyspark.sql import SparkSession
 
 from headroom import columns as c
 from headroom.config import Config, json_schema, load_config
-from headroom.errors import HeadroomError, Interrupted
+from headroom.errors import HeadroomError, Interrupted, first_line
 from headroom.schemas import RUNS
 from headroom.session import build_session, end_session, is_hosted
-from headroom.tables import Tables, first_line
+from headroom.tables import Tables
 
 log = logging.getLogger("headroom")
 

@@ -15,8 +15,9 @@ from pyspark.sql import functions as F
 from headroom import columns as c
 from headroom.config import Source
 from headroom.errors import DataError
+from headroom.readers import read_files, source_errors, source_frame
 from headroom.schemas import INGESTED_FILES, TELEMETRY
-from headroom.tables import Tables, is_delta, read_files, source_errors, source_frame
+from headroom.tables import Tables, is_delta
 
 FILE_FORMATS = ("csv", "json", "parquet")
 

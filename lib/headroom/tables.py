@@ -1,33 +1,24 @@
 """The only Delta reads and writes. Versions of inputs are pinned once; writes can be repeated."""
 
-import csv
 import logging
 import random
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote
 
-import pyarrow as pa
 from delta import DeltaTable
 from delta.exceptions import (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
     ConcurrentDeleteReadException,
 )
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType
 
 from headroom.config import is_catalog
-from headroom.errors import ArtifactError, DataError, HeadroomError
+from headroom.errors import DataError
 from headroom.schemas import Table, conform
-from headroom.storage import parquet_schema, read_first_line
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +29,6 @@ _CONFLICTS = (
 )
 _ATTEMPTS = 5
 
-# All files have one header, or one is refused: columns in another order would be mixed up.
-_READER_OPTIONS = {
-    "csv": {"header": "true", "enforceSchema": "false", "escape": '"'},  # quotes as in RFC 4180
-    "json": {"primitivesAsString": "true"},
-}
 _GONE = "is_gone"
 _LAST_COMMIT = "spark.databricks.delta.lastCommitVersionInSession"
 
@@ -220,168 +206,9 @@ class Tables:
         return DeltaTable.forPath(self.spark, self._path(table))
 
 
-def source_frame(
-    spark: SparkSession,
-    path: str,
-    format: str,
-    options: Mapping[str, str] | None = None,
-    setting: str = "source",
-) -> DataFrame:
-    """A source outside the warehouse, read as it is: text columns stay text.
-
-    Raises DataError that names the path and the setting to look at.
-    """
-    with source_errors(path, format, setting):
-        if format == "table":
-            return spark.read.options(**(options or {})).table(_table_name(path))
-        return read_files(spark, path, format, options)
-
-
-def read_files(
-    spark: SparkSession,
-    path: str | list[str],
-    format: str,
-    options: Mapping[str, str] | None = None,
-) -> DataFrame:
-    """The same of a path or of several files; raises what Spark raises, and DataError."""
-    chosen = {**_READER_OPTIONS.get(format, {}), **(options or {})}
-    frame = spark.read.options(**chosen).format(format).load(path)
-    has_header = format == "csv" and chosen["header"] == "true"
-    if has_header and _have_an_odd_header(frame, chosen.get("sep", ",")):
-        frame = spark.read.options(**{**chosen, "enforceSchema": "true"}).csv(path)
-    return _with_nanoseconds(frame, path) if format == "parquet" else frame
-
-
-def _have_an_odd_header(frame: DataFrame, separator: str) -> bool:
-    """Whether a column of CSV files has no name or that of another. Spark names these by their
-    places, and takes that for a fault of the file where it compares headers. Raises DataError where
-    it is so, and files differ in their headers: their columns would be mixed up."""
-    if not _may_be_named_by_place(frame.columns):
-        return False
-    files = [unquote(file) for file in frame.inputFiles()]
-    try:
-        headers = [read_first_line(file) for file in files]
-    except ArtifactError as error:
-        log.info("whether each column has a name of its own is not known: %s", error)
-        return False
-    text = headers[0].decode(errors="replace").removeprefix("\ufeff").rstrip("\r")
-    names = [name.strip().lower() for name in next(csv.reader([text], delimiter=separator[:1]))]
-    if all(names) and len(set(names)) == len(names):
-        return False
-    for file, header in zip(files, headers, strict=True):
-        if header != headers[0]:
-            raise DataError(
-                f"columns of {files[0]} have no name or one name, and the header of {file} is "
-                "another; give each column a name"
-            )
-    return True
-
-
-def _may_be_named_by_place(names: list[str]) -> bool:
-    """Whether one is `_c0` in the first place, or two are the same but for their places."""
-    stems = [
-        name.removesuffix(str(place)).lower()
-        for place, name in enumerate(names)
-        if name.endswith(str(place))
-    ]
-    return "_c" in stems or len(set(stems)) < len(stems)
-
-
-def _with_nanoseconds(frame: DataFrame, path: str | list[str]) -> DataFrame:
-    """Parquet's times in ns, as pandas writes them and of which Spark makes numbers, as times. Not
-    every number tells: 10^16 ns after 1970 are in April 1970, as many µs in 2286.
-
-    Raises DataError for a file with another type there: Spark would take its times for ns too.
-    """
-    numbers = [field.name for field in frame.schema if isinstance(field.dataType, LongType)]
-    files = frame.inputFiles() if numbers else []
-    if not files:
-        return frame
-    try:
-        told = parquet_schema(unquote(files[0]))
-    except ArtifactError as error:
-        log.info(
-            "times in ns are told by their size, as the first file's schema is unread: %s", error
-        )
-        return frame
-    times = {}
-    for name in numbers:
-        kind = _type_in(told, name)
-        if pa.types.is_timestamp(kind):  # in ns here, or in another file
-            quoted = name.replace("`", "``")
-            instant = F.timestamp_micros(F.expr(f"`{quoted}` div 1000"))
-            times[name] = instant if kind.tz else instant.cast("timestamp_ntz")
-    if times and _differ(frame.sparkSession, path):
-        for file in files:
-            schema = parquet_schema(unquote(file))
-            for name in times:
-                here = _type_in(schema, name)
-                if here not in (first := _type_in(told, name), pa.null()):
-                    raise DataError(
-                        f"column {name} is {first} in {unquote(files[0])} and {here} in "
-                        f"{unquote(file)}; write it in one unit, or ingest the files by themselves"
-                    )
-    return frame.withColumns(times) if times else frame
-
-
-def _type_in(schema: pa.Schema, column: str) -> pa.DataType:
-    return schema.field(column).type if column in schema.names else pa.null()
-
-
-def _differ(spark: SparkSession, path: str | list[str]) -> bool:
-    """Whether Parquet files differ in the types of their columns."""
-    paths = [path] if isinstance(path, str) else path
-    try:
-        spark.read.option("mergeSchema", "true").parquet(*paths)
-    except (PySparkException, Py4JJavaError) as error:
-        log.debug("%s", first_line(error))
-        return True
-    return False
-
-
 def is_delta(spark: SparkSession, path: str) -> bool:
     """True for the folder of a Delta table."""
     return DeltaTable.isDeltaTable(spark, path)
-
-
-@contextmanager
-def source_errors(path: str | None, format: str, setting: str = "source") -> Iterator[None]:
-    """Turns what goes wrong while a source is read, at once or at the first action, into one
-    DataError that names the path and the setting to look at."""
-    try:
-        yield
-    except HeadroomError:
-        raise
-    except Exception as error:  # Spark raises many classes here; each becomes one message
-        raise DataError(
-            f"cannot read {setting}.path {path} as {format}: {first_line(error)}; "
-            f"check {setting}.path and {setting}.format"
-        ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """The line of an error's text that a person reads: the first; of an error in a Python worker
-    the last of its traceback; of one in a Java task its cause, with the file that it was reading.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [found[1] for line in lines if (found := _JAVA_CAUSE.match(line))]
-    if causes and lines[0].startswith("An error occurred while calling"):
-        files = [found[1] for line in lines if (found := _JAVA_FILE.search(line))]
-        return causes[-1] + (f" (in {files[0]})" if files else "")
-    if any(line.startswith("Traceback (most recent call last)") for line in lines):
-        lines = [line for line in lines if _ERROR_LINE.match(line)][-1:] or lines
-    return lines[0] if lines else type(error).__name__
-
-
-_JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w$]+\.)+[\w$]+: (.+)$")
-_JAVA_FILE = re.compile(r"(?:while reading file|converted in file|CSV file:) (\S+?)\.?(?:\s|$)")
-_ERROR_LINE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Warning|Interrupt|Exit): ")
-
-
-def _table_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}", name):
-        raise DataError(f"{name!r} is no table name; write catalog.schema.table")
-    return name
 
 
 def _create_statement(name: str, table: Table) -> str:

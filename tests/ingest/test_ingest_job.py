@@ -16,6 +16,7 @@ from headroom.errors import DataError, HeadroomError, SchemaError
 from headroom.ingest.mapping import to_mapped
 from headroom.ingest.rows import tell, to_rows
 from headroom.ingest.survey import build_survey
+from headroom.readers import source_frame
 from headroom.schemas import (
     CALENDAR,
     EVENTS,
@@ -26,7 +27,7 @@ from headroom.schemas import (
     TELEMETRY,
     Table,
 )
-from headroom.tables import Tables, source_frame
+from headroom.tables import Tables
 from jobs import ingest
 
 Ingest = Callable[..., Job]

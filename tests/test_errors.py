@@ -1,0 +1,13 @@
+"""What a person reads of an error."""
+
+from headroom.errors import first_line
+
+
+def test_of_an_error_in_a_worker_the_cause_is_told() -> None:
+    text = (
+        "An exception was thrown from the Python worker.\n"
+        "Traceback (most recent call last):\n  File x\nValueError: no lags for item 7\n"
+    )
+    assert first_line(RuntimeError(text)) == "ValueError: no lags for item 7"
+    assert first_line(RuntimeError("one\ntwo")) == "one"
+    assert first_line(RuntimeError()) == "RuntimeError"
