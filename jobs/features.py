@@ -11,9 +11,9 @@ from headroom.cli import Job, code_version, main
 from headroom.features.aggregates import build_memberships, check_levels
 from headroom.features.countries import guess_countries
 from headroom.features.findings import with_noticed
-from headroom.features.status import check_statuses
+from headroom.features.status import check_statuses, warn_of_unknown
 from headroom.features.update import Maker, union
-from headroom.features.vocabulary import build_vocabulary, list_static_columns
+from headroom.features.vocabulary import list_static_columns, new_codes
 from headroom.schemas import (
     EVENTS,
     FINDINGS,
@@ -40,14 +40,14 @@ def make(job: Job) -> None:
     items, observations = tables.read(ITEMS), tables.read(OBSERVATIONS)
     items, guessed = guess_countries(items, observations, config)
     tables.create(VOCABULARY)
-    vocabulary = build_vocabulary(items, tables.read(VOCABULARY))
-    vocabulary = tables.replace(vocabulary, VOCABULARY).persist()
+    known = tables.read(VOCABULARY)
+    new = new_codes(items, known)
+    vocabulary = (known if new.isEmpty() else tables.merge(new, VOCABULARY)).persist()
     events = tables.read(EVENTS).persist()
     levels = config.features.aggregates
     if levels:
         check_levels(levels, list_static_columns(vocabulary)[1:])
-    code = code_version("features")
-    maker = Maker(config, code, vocabulary, events, before(job, SERIES))
+    maker = Maker(config, code_version("features"), vocabulary, events, before(job, SERIES))
     updates = [maker.update(items, observations)]
     if levels or tables.exists(MEMBERSHIPS):
         series = updates[0].series()
@@ -56,14 +56,15 @@ def make(job: Job) -> None:
         updates.append(maker.update_aggregates(series, memberships, items))
     tables.create(FINDINGS)
     quality = union([update.quality(before(job, QUALITY)) for update in updates])
-    written = tables.replace(union([update.series() for update in updates]), SERIES)
+    every = union([update.series() for update in updates])
+    tables.replace(every, SERIES)
+    warn_of_unknown(every, config.series.retired)
     noticed = tables.read(FINDINGS).unionByName(guessed)
     tables.replace(with_noticed(quality, noticed), QUALITY)
     job.count(rebuilt=sum(update.fresh.count() for update in updates))
-    by_status = written.groupBy(c.STATUS).count().collect()  # one row per status
-    counts = {row[0]: row[1] for row in by_status}
+    counts = dict(every.groupBy(c.STATUS).count().collect())  # one row per status
     job.count(series=sum(counts.values()), **counts)
-    job.partial = check_statuses(written, counts, config.limits.max_refused_series)
+    job.partial = check_statuses(every, counts, config.limits.max_refused_series)
     for frame in (vocabulary, events, *[update.fresh for update in updates]):
         frame.unpersist()
 

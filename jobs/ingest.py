@@ -31,8 +31,8 @@ def run(job: Job) -> None:
         with source_errors(source.path, source.format):
             seconds = parse_freq(job.config.series.freq).seconds
             reading = read_rows(opened.frame, source, seconds, renamed, opened.n_known > 0)
-        write_rows(job, source, reading)
-        reading.release()
+        with reading:
+            write_rows(job, source, reading)
     remember_files(job.tables, opened, job.fingerprint)
     events.run(job)
 

@@ -23,6 +23,10 @@ def series_row(item: str, metric: str, status: str = "ok", **dimensions: str) ->
     }  # fmt: skip
 
 
+def empty_row(item: str, metric: str) -> dict[str, Any]:
+    return series_row(item, metric, "no_observations") | {"start": None, "length": 0, "target": []}
+
+
 def forecast_row(item: str, step: int) -> dict[str, Any]:
     return dict.fromkeys(FORECASTS.schema.names) | {
         "item_id": item, "forecast_start": T1, "timestamp": datetime(2024, 1, 1, 2 + step),
@@ -58,6 +62,7 @@ def test_those_that_share_most_dimensions_come_first(
 
 def test_a_young_series_is_forecast_at_its_own_level(spark: SparkSession) -> None:
     others = [series_row(name, "cost") for name in "abc"]
+    others.append(empty_row("none", "other metric"))
     young = series_row("young", "cost", "short_history")
     made = build_cold_starts(*frames(spark, *others, young)).orderBy("step").collect()
     assert [row["step"] for row in made] == [1, 2]
@@ -66,6 +71,13 @@ def test_a_young_series_is_forecast_at_its_own_level(spark: SparkSession) -> Non
     assert made[1]["timestamp"] == datetime(2024, 1, 1, 4)
     assert 2.0 < made[0]["quantiles"][1] < 40.0  # between theirs and twenty times theirs
     assert made[0]["reason"] == "1 step; forecast from 3 series of the same metric"
+
+
+def test_a_series_without_a_step_is_forecast_as_its_siblings_are(spark: SparkSession) -> None:
+    others = [series_row(name, "cost") for name in "abc"]
+    made = build_cold_starts(*frames(spark, *others, empty_row("none", "cost"))).collect()
+    assert {(row["item_id"], row["step"]) for row in made} == {("none", 1), ("none", 2)}
+    assert all(row["quantiles"] == [1.0, 2.0, 3.0] for row in made)
 
 
 def test_two_siblings_are_too_few(spark: SparkSession) -> None:

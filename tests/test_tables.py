@@ -144,6 +144,12 @@ def test_a_catalog_warehouse_writes_merges_and_reads(spark: SparkSession, tmp_pa
         spark.sql("DROP DATABASE fleet CASCADE")
 
 
+def test_a_warehouse_that_cannot_be_written_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot make table events in .*/file: .*; check `wareh"):
+        Tables(spark, f"{tmp_path}/file").create(EVENTS)
+
+
 def test_a_table_that_is_not_there_says_what_to_run(tables: Tables) -> None:
     with pytest.raises(DataError, match=r"table events does not exist in .*; run the job"):
         tables.read(EVENTS)

@@ -43,11 +43,13 @@ def build_cold_starts(series: DataFrame, forecasts: DataFrame) -> DataFrame:
             F.sort_array(F.collect_list(F.struct(c.STEP, c.TIMESTAMP, c.QUANTILES))).alias("steps"),
         )
     )
-    history = series.select(
+    history = series.where(F.col(c.STATUS) == OK).select(
         F.col(c.ITEM_ID).alias("sibling"),
         F.col(c.START).alias("sibling_start"),
         F.col(c.LENGTH).alias("sibling_length"),
-        F.slice(c.TARGET, -F.least(F.lit(RECENT), c.LENGTH), F.lit(RECENT)).alias("beside"),
+        F.slice(c.TARGET, F.greatest(F.col(c.LENGTH) - RECENT + 1, F.lit(1)), F.lit(RECENT)).alias(
+            "beside"
+        ),
     )
     pairs = siblings(series).join(steps, "sibling").join(history, "sibling")
     families = pairs.groupBy(c.ITEM_ID).agg(F.collect_list(F.struct("*")).alias("family"))

@@ -3,7 +3,7 @@
 import re
 import signal
 
-_JAVA_CAUSE = re.compile(r"^Caused by: (?:[\w$]+\.)+[\w$]+: (.+)$")
+_JAVA_CAUSE = re.compile(r"^(?:Caused by)?: (?:[\w$]+\.)+[\w$]+: (.+)$")
 _JAVA_FILE = re.compile(r"(?:while reading file|converted in file|CSV file:) (\S+?)\.?(?:\s|$)")
 _ERROR_LINE = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Warning|Interrupt|Exit): ")
 

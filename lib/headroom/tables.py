@@ -13,11 +13,13 @@ from delta.exceptions import (
     ConcurrentDeleteDeleteException,
     ConcurrentDeleteReadException,
 )
+from delta.tables import DeltaTableBuilder
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 
 from headroom.config import is_catalog
-from headroom.errors import DataError
+from headroom.errors import DataError, first_line
 from headroom.schemas import Table, conform
 
 log = logging.getLogger(__name__)
@@ -91,9 +93,18 @@ class Tables:
             builder = DeltaTable.createIfNotExists(self.spark).location(self._path(table))
             for name, value in table.properties.items():
                 builder = builder.property(name, value)
-            builder.addColumns(table.schema).execute()
+            self._make(builder.addColumns(table.schema), table)
         if self.spark.conf.get(_LAST_COMMIT, None) == "0":  # else another was faster
             self._empty.add(table.name)
+
+    def _make(self, builder: DeltaTableBuilder, table: Table) -> None:
+        try:
+            builder.execute()
+        except Py4JJavaError as error:
+            raise DataError(
+                f"cannot make table {table.name} in {self.warehouse}: {first_line(error)}; check "
+                "`warehouse`, and that it may be written"
+            ) from error
 
     def replace(
         self, frame: DataFrame, table: Table, where: Mapping[str, Any] | None = None

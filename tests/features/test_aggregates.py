@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
@@ -88,6 +89,27 @@ def test_a_missing_member_is_stood_for_by_the_others_and_a_large_one_is_not(
         ("small", "x", "m", "count", [10.0, None, 10.0], T0),
     )
     assert aggregates(frame, []) == {"aggregate:m{} count": [100.0, pytest.approx(100.0), None]}
+
+
+def test_a_mean_is_not_moved_by_a_member_that_is_missing(spark: SparkSession) -> None:
+    large = [(name, "x", "m", "gauge", [100.0, 100.0], T0) for name in "abcd"]
+    frame = series(spark, *large, ("small", "x", "m", "gauge", [1.0, None], T0))
+    usual = (4 * 100 + 1) / 5
+    found = aggregates(frame, [])["aggregate:m{}"]
+    assert found == [pytest.approx(usual), pytest.approx(usual, rel=2e-3)]
+
+
+def test_sums_do_not_depend_on_the_order_of_the_rows(spark: SparkSession) -> None:
+    values = np.random.default_rng(1).lognormal(0, 3, (9, 40))
+    rows = [(f"i{k}", "x", "m", "gauge", row.tolist(), T0) for k, row in enumerate(values)]
+    found = aggregates(series(spark, *rows), [])
+    turned = series(spark, *rows[::-1]).repartition(5)
+    assert aggregates(turned, []) == found  # to the last digit
+
+
+def test_no_levels_are_no_aggregates(spark: SparkSession) -> None:
+    frame = series(spark, ("a", "x", "m", "count", [1.0], T0))
+    assert build_memberships(frame, []).isEmpty()
 
 
 def test_a_member_counts_from_its_first_step_and_on_the_natural_grid(spark: SparkSession) -> None:

@@ -110,9 +110,10 @@ def test_too_many_refused_series_end_in_part_and_a_second_run_changes_nothing(
         frames = [found.read(table) for table in (SERIES, QUALITY, VOCABULARY)]
         return [sorted(str(r.asDict(recursive=True)) for r in f.collect()) for f in frames]
 
-    first = rows()
+    first, version = rows(), tables.version(VOCABULARY)
     start(spark, warehouse, features.run)
     assert rows() == first
+    assert tables.version(VOCABULARY) == version  # nobody writes what is known
 
 
 @pytest.mark.parametrize(
@@ -154,9 +155,39 @@ def test_files_do_not_grow_with_the_number_of_series(
         assert len(Tables(spark, warehouse).read(table).inputFiles()) <= 3
 
 
+def test_ratios_of_aggregates_are_of_the_sums_and_go_when_they_are_not_wanted(
+    spark: SparkSession, warehouse: str, tables: Tables
+) -> None:
+    sizes = {"a": (1.0, 10.0), "b": (30.0, 100.0)}
+    values = {
+        f"{service}/{metric}": value
+        for service, (errors, requests) in sizes.items()
+        for metric, value in (("errors", errors), ("requests", requests), ("rate", 0.5))
+    }
+    write(tables, *[(item, hour, value) for item, value in values.items() for hour in range(24)])
+    metric = F.split(c.ITEM_ID, "/")[1]
+    kind = F.when(metric == "rate", F.lit("ratio")).otherwise(F.lit("count"))
+    items = tables.read(ITEMS).withColumns(
+        {c.METRIC: metric, c.METRIC_KIND: kind, c.GROUP_ID: F.split(c.ITEM_ID, "/")[0],
+         c.DIMENSIONS: F.create_map(F.lit("region"), F.lit("eu"))}
+    )  # fmt: skip
+    tables.replace(items.localCheckpoint(), ITEMS)
+    wanted = {
+        "aggregates": [["region"]],
+        "ratios": {"rate": {"numerator": "errors", "denominator": "requests"}},
+    }
+    start(spark, warehouse, features.run, features=wanted)
+    series = Tables(spark, warehouse).read(SERIES).collect()
+    rows = {row[c.ITEM_ID]: row[c.TARGET][0] for row in series}
+    assert (rows["a/rate"], rows["b/rate"]) == (0.1, 0.3)
+    assert rows["aggregate:rate{region=eu} ratio"] == pytest.approx(31 / 110)
+    job = start(spark, warehouse, features.run, features={"ratios": wanted["ratios"]})
+    assert job.counts == {"rebuilt": 0, "series": 6, "ok": 6}
+
+
 @pytest.mark.slow
 def test_retired_items_are_told_so_and_are_no_fault(
-    spark: SparkSession, warehouse: str, tables: Tables
+    spark: SparkSession, warehouse: str, tables: Tables, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(tables, *[(item, hour, hour) for item in "abc" for hour in range(24)])
     silent = tables.read(ITEMS).where("item_id = 'b'")
@@ -171,5 +202,6 @@ def test_retired_items_are_told_so_and_are_no_fault(
         "b": (24, "nothing came of it after 2025-01-01 05:00, series.retire_after_days=4"),
         "c": (24, "it is in series.retired"),
     }
+    assert "series.retired names gone, which no series has" in caplog.text
     with pytest.raises(DataError, match="every item is retired, see"):
         start(spark, warehouse, features.run, series={"retired": ["a", "b", "c"]})

@@ -200,11 +200,18 @@ class TestOutliers:
     def test_a_constant_has_none(self) -> None:
         assert not quality.find_outliers(np.full(200, 3.0), (24, 168), RULES.outliers).any()
 
-    @pytest.mark.parametrize("where", [slice(0, 10), slice(N - 10, N)])
-    def test_what_lasts_to_an_end_may_be_a_new_level(self, where: slice) -> None:
+    @pytest.mark.parametrize("length", [3, 10, 24, 30, 36, 48, 60, 70, 100])
+    def test_what_lasts_to_an_end_may_be_a_new_level(self, length: int) -> None:
         values = daily()
-        values[where] *= 10
+        values[-length:] *= 10
         assert not self.found(values).any()
+        assert not self.found(values[::-1]).any()
+
+    @pytest.mark.parametrize("after", [1, 10, 30, 50])
+    def test_what_ends_before_the_end_is_none(self, after: int) -> None:
+        values = daily()
+        values[N - after - 12 : N - after] *= 10
+        assert list(np.flatnonzero(self.found(values))) == list(range(N - after - 12, N - after))
 
     def test_one_value_far_above_all_others(self) -> None:
         values = np.random.default_rng(3).lognormal(3, 1.5, N)

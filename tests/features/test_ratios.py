@@ -10,7 +10,7 @@ from headroom.config import Ratio
 from headroom.features.ratios import rebuild_ratios
 from headroom.schemas import OBSERVATIONS
 
-T0, T1 = datetime(2025, 1, 6), datetime(2025, 1, 6, 1)
+T0, T1, T2 = (datetime(2025, 1, 6, hour) for hour in range(3))
 RATIOS = {"error_rate": Ratio(numerator="errors", denominator="requests")}
 
 
@@ -55,6 +55,14 @@ def test_a_ratio_is_its_parts_where_both_exist(spark: SparkSession) -> None:
         ("other", T0): (7.0, None),  # its group has no parts
     }
     assert by_row(found) == expected
+
+
+def test_where_the_source_tells_per_cent_quotients_are_per_cent_too(spark: SparkSession) -> None:
+    parts = [("errors", T0, 5.0), ("requests", T0, 100.0), ("errors", T1, 1.0),
+             ("requests", T1, 100.0)]  # fmt: skip
+    rows = observations(spark, *parts, ("rate", T0, 4.8), ("rate", T2, 7.0))
+    found = by_row(rebuild_ratios(rows, items(spark, *WHOLE), RATIOS))
+    assert [found["rate", at] for at in (T0, T1, T2)] == [(5.0, 100.0), (1.0, 100.0), (7.0, None)]
 
 
 def test_counters_and_groups_with_two_of_one_part_are_left_alone(spark: SparkSession) -> None:

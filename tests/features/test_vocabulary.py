@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame, SparkSession
 from headroom import columns as c
 from headroom.features.vocabulary import (
     add_static_codes,
-    build_vocabulary,
     list_static_columns,
+    new_codes,
 )
 from headroom.schemas import VOCABULARY
 
@@ -32,26 +32,23 @@ def codes(vocabulary: DataFrame) -> dict[str, list[Any]]:
 
 def test_codes_are_alphabetical_and_stay(spark: SparkSession) -> None:
     first = items(spark, ("1", "cpu", {"region": "us"}), ("2", "cost", {"region": "eu"}))
-    known = build_vocabulary(first, nothing(spark)).localCheckpoint()
+    known = new_codes(first, nothing(spark)).localCheckpoint()
     assert codes(known) == {
         "metric": [("cost", 1), ("cpu", 2)],
         "region": [("eu", 1), ("us", 2)],
     }
     second = items(spark, ("3", "cpu", {"region": "asia", "tier": "T1"}))
-    assert codes(build_vocabulary(second, known)) == {
-        "metric": [("cost", 1), ("cpu", 2)],
-        "region": [("eu", 1), ("us", 2), ("asia", 3)],
-        "tier": [("T1", 1)],
-    }
+    assert codes(new_codes(second, known)) == {"region": [("asia", 3)], "tier": [("T1", 1)]}
+    assert new_codes(first, known).isEmpty()
 
 
 def test_a_dimension_named_metric_does_not_mix_with_the_metric(spark: SparkSession) -> None:
-    vocabulary = build_vocabulary(items(spark, ("1", "cpu", {"metric": "x"})), nothing(spark))
+    vocabulary = new_codes(items(spark, ("1", "cpu", {"metric": "x"})), nothing(spark))
     assert codes(vocabulary) == {"metric": [("cpu", 1)]}
 
 
 def test_unknown_categories_have_code_zero(spark: SparkSession) -> None:
-    known = build_vocabulary(
+    known = new_codes(
         items(spark, ("1", "cpu", {"region": "us", "tier": "T1"})), nothing(spark)
     ).localCheckpoint()
     static_columns = list_static_columns(known)

@@ -158,6 +158,7 @@ def test_renamed_items_take_their_history_along(
     ("pairs", "message"),
     [
         ([("a", "b"), ("a", "c")], "'a' has become 'b' and 'c'; give each old_id one new_id"),
+        ([("a", "b"), ("b", "a")], "in a circle through 'a', 'b'; the"),
         (
             [("a", "b"), ("b", "c"), ("c", "a"), ("x", "y")],
             "in a circle through 'a', 'b', 'c'; the",

@@ -1,5 +1,6 @@
 """Right-sizing and shortfall: what they propose, when, and why not."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from headroom.recommend.decision import Decision
 from headroom.recommend.group import Refusal, assemble
 from headroom.recommend.outlook import build_outlook
 from headroom.recommend.rightsize import rightsize, smallest_capacity
+from headroom.recommend.sentence import summary
 from headroom.recommend.shortfall import shortfall
 from tests.recommend.groups import HOST, HOURLY, PLACE, START, demand, group, item, items
 
@@ -46,6 +48,26 @@ def test_too_many_hosts_are_reduced_by_a_first_step() -> None:
     # 12 hosts of 8 cores for 720 hours at 5 cents
     assert decision.savings == pytest.approx([12 * 8 * 720 * 0.05] * 3)
     assert decision.risk_after == decision.evidence["resolution"]
+
+
+def test_without_hosts_sizes_are_told_in_the_unit_of_capacity() -> None:
+    """2,000 cores come in steps of 100: neither 20 units nor 2,000 hosts."""
+    made = [one for one in items(demand(peak=300), hosts=250) if one.metric != "hosts"]
+    end = START + np.timedelta64(len(made[0].values) - 1, "h")
+    decisions = decide(made, PLACE, "checkout/eu-west", end, HOURLY, SETTINGS, SEED)
+    one = next(decision for decision in decisions if decision.outcome == "recommended")
+    assert (one.unit, one.current, one.proposed) == ("cores", 2_000, 1_400)
+    text = summary(one, "checkout", end)
+    assert "can do with 1,400 of its 2,000 cores" in text
+    assert "Remove 600 cores" in text
+
+
+def test_a_capacity_of_zero_is_not_judged() -> None:
+    made = items(demand())
+    nothing = replace(made[1], values=np.zeros_like(made[1].values))
+    assert decided([made[0], nothing, *made[2:]])["rightsize_down"] == "missing_inputs"
+    group = assemble([made[0], nothing], PLACE, "g", HOURLY, SETTINGS)
+    assert group == Refusal("missing_inputs", "capacity is zero")
 
 
 def test_the_proposal_covers_the_demand_that_comes() -> None:

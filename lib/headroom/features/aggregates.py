@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from headroom import columns as c
 from headroom.errors import DataError
 from headroom.freq import Freq
+from headroom.schemas import OBSERVATIONS
 
 _LEAST_SEEN = 0.8  # of the usual size of its members; an aggregate of less is missing
 
@@ -42,7 +43,7 @@ def build_memberships(series: DataFrame, levels: Sequence[Sequence[str]]) -> Dat
             F.array(*[F.lit(name) for name in level]).cast("array<string>")
             for level in dict.fromkeys(tuple(level) for level in levels)
         ]
-    )
+    ).cast("array<array<string>>")  # also where there are none
     members = (
         series.where(F.col(c.LENGTH) > 0)
         .withColumn(_AGGREGATED, F.explode(chosen))
@@ -127,18 +128,21 @@ def aggregate(series: DataFrame, memberships: DataFrame, freq: Freq) -> DataFram
     )
     timed = steps.withColumn(c.TIMESTAMP, _time_of_step(freq)).drop(c.START, c.STEP)
     joined = timed.join(memberships.select(c.ITEM_ID, c.AGGREGATE_ID, c.HOW), c.ITEM_ID)
+    # Sums of floats depend on the order: one order, whoever was built anew.
+    keys = (c.AGGREGATE_ID, c.TIMESTAMP)
+    ordered = joined.repartition(*keys).sortWithinPartitions(*keys, c.ITEM_ID)
     seen_size = F.sum(F.when(F.col(c.TARGET).isNotNull(), F.col(_USUAL)))
-    grouped = joined.groupBy(c.AGGREGATE_ID, c.TIMESTAMP).agg(
+    grouped = ordered.groupBy(*keys).agg(
         F.first(c.HOW).alias(c.HOW),
         F.sum(c.TARGET).alias(_SUM),
-        F.avg(c.TARGET).alias(_MEAN),
+        F.count(F.lit(1)).alias("n_members"),
         F.max(c.TARGET).alias(_MAX),
         F.coalesce(F.try_divide(seen_size, F.sum(_USUAL)), F.lit(1.0)).alias("seen"),
     )
     scaled = F.when(F.col("seen") == 1, F.col(_SUM)).otherwise(F.try_divide(_SUM, "seen"))
     value = (
         F.when(F.col(c.HOW) == _SUM, scaled)
-        .when(F.col(c.HOW) == _MEAN, F.col(_MEAN))
+        .when(F.col(c.HOW) == _MEAN, scaled / F.col("n_members"))
         .otherwise(F.col(_MAX))
     )
     return grouped.select(
@@ -147,6 +151,7 @@ def aggregate(series: DataFrame, memberships: DataFrame, freq: Freq) -> DataFram
         F.when(F.col("seen") >= _LEAST_SEEN, value).alias(c.TARGET),
         F.lit(1).cast("bigint").alias(c.N_ROWS),
         F.lit("aggregate").alias(c.INGEST_ID),
+        F.lit(None).cast(OBSERVATIONS.schema[c.REVISION].dataType).alias(c.REVISION),
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,19 @@ from headroom.config import Rules, Series
 from headroom.errors import DataError
 from headroom.features.digests import CONTENT, content_of_row
 from headroom.features.events import CALENDAR
+from headroom.features.packets import KEY, TEXT, Record, Records, bring_together, record_of, unpack
 from headroom.features.ratios import WEIGHT
 from headroom.features.series import COUNT, COUNTER, Built, Calendar, Rows, build_series
 from headroom.schemas import DOUBLE, INT, LONG, STRING
 
 ISSUES = "issues"
 
-_KEY = "key"
-# In the one row of an item, null in those of its observations: one text, since nested columns cost
-# Spark's way to Python several times what all numbers of a row do, also where they are null. JSON
-# of what Python needs of the item; after a line break that of all its columns, which comes back as
-# it went.
-_ITEM = "item"
+_TIME = "time"  # µs
+_VALUE = "value"  # NaN where missing
+# Of an item one text, as nested columns cost Spark's way to Python several times what numbers do:
+# JSON of what Python needs of the item; after a line break that of all its columns, which comes
+# back as it went.
 _BREAK = "\n"  # which JSON writes as an escape
-_TIMES = "times"  # µs
-_VALUES = "values"  # NaN where missing
-_WEIGHTS = "weights"
 
 _SERIES_PER_BATCH = 256
 _JSON = {"timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}  # exact
@@ -67,16 +64,14 @@ def to_series(
     """One row per item: its columns, freq, start, length, target, observed, flagged, status,
     reason, issues, and the content (digest) of its observations. An item without observations has
     its row too. Items have a `calendar`; observations may have the `weight` of a ratio."""
-    rows = _rows(observations, items, rules)
-    # Sorted by a number, which Spark does without comparing; a stated number of partitions, as
-    # Spark would merge small ones and leave cores idle in Python.
-    gathered = rows.repartition(n_partitions, _KEY).sortWithinPartitions(_KEY)
-    built = gathered.mapInArrow(
-        lambda batches: _build_batches(batches, settings, rules),
-        StructType([StructField(_ITEM, STRING), StructField(CONTENT, LONG), *_BUILT_FIELDS]),
+    rows = _to_numbers(observations)
+    record = record_of(rows)
+    built = bring_together(rows, _to_texts(items, rules), n_partitions).mapInArrow(
+        lambda batches: _build_batches(batches, record, settings, rules),
+        StructType([StructField(TEXT, STRING), StructField(CONTENT, LONG), *_BUILT_FIELDS]),
     )
-    built = built.withColumn(_ITEM, F.from_json(_ITEM, items.schema, _JSON))
-    built = built.select(f"{_ITEM}.*", CONTENT, *[field.name for field in _BUILT_FIELDS])
+    built = built.withColumn(TEXT, F.from_json(TEXT, items.schema, _JSON))
+    built = built.select(f"{TEXT}.*", CONTENT, *[field.name for field in _BUILT_FIELDS])
     return built.withColumns(
         {
             c.METRIC_KIND: F.when(F.col(c.METRIC_KIND) == COUNTER, F.lit(COUNT)).otherwise(
@@ -88,37 +83,28 @@ def to_series(
     ).drop(_START_MICROS)
 
 
-def _rows(observations: DataFrame, items: DataFrame, rules: Rules) -> DataFrame:
-    """The observations, and one row for each item that carries all of its columns."""
-    nan, nothing = F.lit(float("nan")), F.lit(None).cast("string")
+def _to_numbers(observations: DataFrame) -> DataFrame:
+    nan = F.lit(float("nan"))
+    weighted = [WEIGHT] if WEIGHT in observations.columns else []
+    return observations.select(
+        F.xxhash64(c.ITEM_ID).alias(KEY),
+        F.unix_micros(c.TIMESTAMP).alias(_TIME),
+        F.coalesce(c.TARGET, nan).alias(_VALUE),
+        F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
+        content_of_row(observations.columns).alias(CONTENT),
+        *[F.coalesce(name, nan).alias(name) for name in weighted],
+    )
+
+
+def _to_texts(items: DataFrame, rules: Rules) -> DataFrame:
     hints = F.struct(
         F.col(c.METRIC_KIND).alias("kind"),
         _spans(rules.incidents.event_kinds).alias("incidents"),
         _spans(_ANNOUNCED).alias("announced"),
     )
-    key = F.xxhash64(c.ITEM_ID).alias(_KEY)
-    weighted = [WEIGHT] if WEIGHT in observations.columns else []
-    measured = observations.select(
-        key,
-        F.unix_micros(c.TIMESTAMP).alias(_TIMES),
-        F.coalesce(c.TARGET, nan).alias(_VALUES),
-        F.coalesce(c.N_ROWS, F.lit(1)).alias(c.N_ROWS),
-        content_of_row(observations.columns).alias(CONTENT),
-        nothing.alias(_ITEM),
-        *[F.coalesce(name, nan).alias(_WEIGHTS) for name in weighted],
-    )
-    zero = F.lit(0).cast("bigint")
     own_columns = F.to_json(F.struct(*items.columns), _JSON)
-    own = items.select(
-        key,
-        zero.alias(_TIMES),
-        nan.alias(_VALUES),
-        zero.alias(c.N_ROWS),
-        zero.alias(CONTENT),
-        F.concat_ws(_BREAK, F.to_json(hints), own_columns).alias(_ITEM),
-        *[nan.alias(_WEIGHTS) for _ in weighted],
-    )
-    return measured.unionByName(own)
+    text = F.concat_ws(_BREAK, F.to_json(hints), own_columns)
+    return items.select(F.xxhash64(c.ITEM_ID).alias(KEY), text.alias(TEXT))
 
 
 def _spans(kinds: Sequence[str]) -> Column:
@@ -139,61 +125,31 @@ def build_quality(series: DataFrame) -> DataFrame:
 
 
 def _build_batches(
-    batches: Iterator[pa.RecordBatch], settings: Series, rules: Rules
+    batches: Iterator[pa.RecordBatch],
+    record: Record,
+    settings: Series,
+    rules: Rules,
 ) -> Iterator[pa.RecordBatch]:
-    # A series at a time: its rows, of which there may be millions, go before the next ones come.
-    made = (
-        (item, build_series(rows, hints["kind"], settings, rules, _calendar_of(hints)), content)
-        for item, hints, rows, content in _gather(batches)
-    )
+    made = (_build(texts, rows, settings, rules) for texts, rows in unpack(batches, record))
     while some := list(islice(made, _SERIES_PER_BATCH)):
-        items, built, content = zip(*some, strict=True)
-        columns = {_ITEM: pa.array(items, pa.string()), CONTENT: pa.array(content, pa.int64())}
+        texts, content, built = zip(*some, strict=True)
+        columns = {TEXT: pa.array(texts, pa.string()), CONTENT: pa.array(content, pa.int64())}
         yield pa.RecordBatch.from_pydict(columns | _to_arrow(built))
 
 
-def _gather(
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[tuple[str, dict[str, Any], Rows, int]]:
-    """Item, hints, observations and content (digest) of one series after the other, from rows in
-    order of their key, which may span batches. Observations of no item are left out.
-
-    Raises DataError where two items have one key.
-    """
-    parts: list[dict[str, NDArray[Any]]] = []
-    last_key = None
-    for batch in batches:
-        columns = {
-            name: column.to_numpy(zero_copy_only=False)
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        }
-        keys = columns[_KEY]
-        edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1), len(keys)]
-        for first, last in pairwise(edges):
-            if parts and (first or keys[0] != last_key):
-                yield from _one_series(parts)
-                parts = []
-            parts.append({name: values[first:last] for name, values in columns.items()})
-        last_key = keys[-1] if len(keys) else last_key
-    if parts:
-        yield from _one_series(parts)
-
-
-def _one_series(
-    parts: Sequence[dict[str, NDArray[Any]]],
-) -> Iterator[tuple[str, dict[str, Any], Rows, int]]:
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    is_row = np.equal(columns[_ITEM], np.array(None))
-    own = columns[_ITEM][~is_row]
-    if len(own) == 0:
-        return
-    if len(own) > 1:
-        names = [json.loads(text.partition(_BREAK)[2])[c.ITEM_ID] for text in own]
+def _build(
+    texts: Sequence[str], rows: Records, settings: Series, rules: Rules
+) -> tuple[str, int, Built]:
+    """Columns, content and series of the one item with these texts. Raises DataError for two."""
+    if len(texts) > 1:
+        names = [json.loads(text.partition(_BREAK)[2])[c.ITEM_ID] for text in texts]
         raise DataError(f"the items {names} have the same xxhash64; rename one of them")
-    hints, _, item = own[0].partition(_BREAK)
-    rows = Rows(columns[_TIMES], columns[_VALUES], columns[c.N_ROWS], columns.get(_WEIGHTS))
-    content = int(np.bitwise_xor.reduce(columns[CONTENT]))
-    yield item, json.loads(hints), rows.keep(is_row), content
+    told, _, columns = texts[0].partition(_BREAK)
+    hints = json.loads(told)
+    weights = rows[WEIGHT] if WEIGHT in (rows.dtype.names or ()) else None
+    own = Rows(rows[_TIME], rows[_VALUE], rows[c.N_ROWS], weights)
+    built = build_series(own, hints["kind"], settings, rules, _calendar_of(hints))
+    return columns, int(np.bitwise_xor.reduce(rows[CONTENT])), built
 
 
 def _calendar_of(hints: Mapping[str, Any]) -> Calendar:

@@ -86,9 +86,9 @@ def find_flat_line(values: Floats, season: int, rule: FlatLine) -> Mask:
     least = max(rule.min_steps, season)
     if repeats.sum() < least - 1:
         return flat
-    for first, last in _runs(repeats):
-        if last - first + 1 >= least:
-            flat[first - 1 : last] = True
+    runs = _runs(repeats)
+    for first, last in runs[runs[:, 1] - runs[:, 0] + 1 >= least]:
+        flat[first - 1 : last] = True
     elsewhere = np.isfinite(values) & ~flat
     moves = repeats[elsewhere].sum() <= rule.max_repeats * elsewhere.sum()
     return flat if moves and elsewhere.sum() >= flat.sum() else np.zeros_like(flat)
@@ -112,11 +112,31 @@ def find_outliers(values: Floats, seasons: tuple[int, ...], rule: Outliers) -> M
             low, high = np.fmin(low, beside), np.fmax(high, beside)
     # Of two neighbours one may be the outlier: far is what is far from both.
     far = np.isfinite(residuals) & (np.maximum(low - z, z - high) > rule.deviations * deviation)
-    for first, last in _runs(far):  # what lasts from the begin, or to the end, may be a new level
-        is_level = last - first >= _LEVEL_STEPS and (first == 0 or last == len(values))
+    least, n = rule.deviations * deviation, len(z)
+    for first, last in _runs(far):
+        is_level = _lasts(z, first, last, short, least) or _lasts(
+            z[::-1], n - last, n - first, short, least
+        )
         far[first:last] &= not is_level
     is_rare = deviation > 0 and far.sum() <= rule.max_share * len(seen)
     return far if is_rare else np.zeros(len(values), dtype=bool)
+
+
+def _lasts(z: Floats, first: int, last: int, season: int, least: float) -> bool:
+    """Whether the far values from `first` up to, and without, `last` go on so to the end.
+
+    For two seasons a new level has the old one among its neighbours, so that only its first values
+    are far. Those after them are compared with what lies a season or more before `last`.
+    """
+    after = np.arange(last, len(z))
+    if len(after) == 0:
+        return last - first >= _LEVEL_STEPS
+    back = season * ((after - last) // season + 2)
+    if len(after) > 2 * season:
+        return False
+    moved = np.abs(z[after] - z[np.maximum(after - back, 0)])[after >= back]
+    moved = moved[np.isfinite(moved)]
+    return len(moved) > 0 and bool(median(moved) > least)
 
 
 def find_summit(values: Floats, rule: Outliers) -> Mask:
@@ -144,8 +164,9 @@ def _to_log(values: Floats) -> Floats:
 def _robust_deviation(residuals: Floats) -> float:
     """The standard deviation that normal residuals with the same median and the same 90 % have, the
     larger of the two: of a series that mostly stands still, the median alone says nothing."""
-    sizes = np.sort(np.abs(residuals - median(residuals)))
-    half, most = sizes[len(sizes) // 2], sizes[int(0.9 * len(sizes))]
+    sizes = np.abs(residuals - median(residuals))
+    middle, far = len(sizes) // 2, int(0.9 * len(sizes))
+    half, most = np.partition(sizes, (middle, far))[[middle, far]]
     return float(max(half / _NORMAL_50, most / _NORMAL_90))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from headroom import columns as c
@@ -12,6 +12,8 @@ WEIGHT = "weight"  # the denominator: what a quotient counts in a mean
 
 _RATIO_ID, _SIDE = "ratio_id", "side"
 _OWN, _NUMERATOR, _DENOMINATOR = "own", "numerator", "denominator"
+_QUOTIENT = "quotient"
+_AS_PERCENT = (50, 200)  # times the quotient
 
 
 def rebuild_ratios(
@@ -21,8 +23,9 @@ def rebuild_ratios(
     the denominator as `weight`, wherever the group has both at the same instant. Where nothing
     happened (denominator zero) what the source said stands, without weight.
 
-    Without ratios the observations as they are. A group with two items of one part keeps what the
-    source said.
+    A source that tells the ratio in per cent, about a hundred times the quotient, has quotients in
+    per cent too. Without ratios the observations as they are. A group with two items of one part
+    keeps what the source said.
     """
     if not ratios:
         return observations
@@ -45,9 +48,12 @@ def rebuild_ratios(
     )
     has_both = F.col(_NUMERATOR).isNotNull() & (F.col(_DENOMINATOR) > 0)
     quotient = F.when(has_both, F.try_divide(F.col(_NUMERATOR), F.col(_DENOMINATOR)))
+    usual = F.percentile_approx(F.try_divide(F.col(_OWN), quotient), 0.5)
+    is_percent = usual.over(Window.partitionBy(c.ITEM_ID)).between(*_AS_PERCENT)
+    rebuilt = rebuilt.withColumn(_QUOTIENT, F.when(is_percent, 100 * quotient).otherwise(quotient))
     rebuilt = rebuilt.where((F.col("n_own") > 0) | has_both).select(
         *[
-            F.coalesce(quotient, _OWN).alias(name) if name == c.TARGET else F.col(name)
+            F.coalesce(_QUOTIENT, _OWN).alias(name) if name == c.TARGET else F.col(name)
             for name in observations.columns
         ],
         F.when(has_both, F.col(_DENOMINATOR)).alias(WEIGHT),

@@ -1,6 +1,7 @@
 """What the statuses of all series mean for the run."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -10,6 +11,8 @@ from headroom.config import Series
 from headroom.errors import DataError
 from headroom.features.series import OK
 from headroom.freq import DAY
+
+log = logging.getLogger(__name__)
 
 RETIRED = "retired"
 RETIREMENT = "retirement"
@@ -34,6 +37,15 @@ def mark_retired(items: DataFrame, settings: Series) -> DataFrame:
     )
     beside = items.crossJoin(F.broadcast(latest))
     return beside.withColumn(RETIREMENT, F.coalesce(listed, silent)).drop(_LATEST)
+
+
+def warn_of_unknown(series: DataFrame, retired: Sequence[str]) -> None:
+    """Says which of the retired items there are not: a name misspelt would go on being forecast."""
+    if retired:
+        found = series.where(F.col(c.ITEM_ID).isin(*retired)).select(c.ITEM_ID).collect()
+        unknown = sorted(set(retired) - {row[0] for row in found})
+        if unknown:
+            log.warning("series.retired names %s, which no series has", ", ".join(unknown))
 
 
 def retire(series: DataFrame) -> DataFrame:

@@ -12,9 +12,9 @@ UNKNOWN = 0
 _LAST_CODE = "last_code"
 
 
-def build_vocabulary(items: DataFrame, known: DataFrame) -> DataFrame:
-    """The known codes, and codes for the categories of the items that have none: the next numbers,
-    in alphabetical order within each static column."""
+def new_codes(items: DataFrame, known: DataFrame) -> DataFrame:
+    """Codes for the categories of the items that have none: the next numbers, in alphabetical order
+    within each static column."""
     entries = F.map_concat(
         F.create_map(F.lit(c.METRIC), F.col(c.METRIC)),
         F.map_filter(c.DIMENSIONS, lambda name, _: name != c.METRIC),
@@ -24,12 +24,11 @@ def build_vocabulary(items: DataFrame, known: DataFrame) -> DataFrame:
     new = met.join(known, [c.STATIC_COLUMN, c.CATEGORY], "left_anti")
     last = known.groupBy(c.STATIC_COLUMN).agg(F.max(c.CODE).alias(_LAST_CODE))
     place = F.row_number().over(Window.partitionBy(c.STATIC_COLUMN).orderBy(c.CATEGORY))
-    added = new.join(last, c.STATIC_COLUMN, "left").select(
+    return new.join(last, c.STATIC_COLUMN, "left").select(
         c.STATIC_COLUMN,
         c.CATEGORY,
         (F.coalesce(_LAST_CODE, F.lit(UNKNOWN)) + place).cast("int").alias(c.CODE),
     )
-    return known.select(added.columns).unionByName(added)
 
 
 def list_static_columns(vocabulary: DataFrame) -> list[str]:

@@ -40,7 +40,8 @@ def resolve_aliases(frame: DataFrame) -> DataFrame:
         if aliases.join(later, NEW_ID, "left_semi").isEmpty():
             return aliases
         followed = aliases.join(later, NEW_ID, "left")
-        aliases = followed.select(OLD_ID, F.coalesce(_LATER, NEW_ID).alias(NEW_ID)).persist()
+        followed = followed.select(OLD_ID, F.coalesce(_LATER, NEW_ID).alias(NEW_ID))
+        aliases = followed.localCheckpoint()  # else its plan doubles with each round
     circle = aliases.join(later, NEW_ID, "left_semi").select(OLD_ID).orderBy(OLD_ID).limit(5)
     raise DataError(
         "source.aliases goes round in a circle through "

@@ -1,6 +1,7 @@
 """The rows of a source, each with its instant and value or the reason why it is refused."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -17,7 +18,11 @@ from headroom.ingest.survey import Totals, build_survey, read_totals
 
 @dataclass(frozen=True)
 class Reading:
-    """The rows, with reasons; what is told of those refused; and what is known of all of them."""
+    """The rows, with reasons; what is told of those refused; and what is known of all of them.
+
+    A context: at its end what is kept in memory and on disk is freed, also where the job fails, as
+    the session may outlive it and the file be mended meanwhile.
+    """
 
     rows: DataFrame
     refused: DataFrame
@@ -25,8 +30,10 @@ class Reading:
     totals: Totals
     cached: tuple[DataFrame, ...]
 
-    def release(self) -> None:
-        """Frees what is kept in memory and on disk."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
         for frame in self.cached:
             frame.unpersist()
 

@@ -128,6 +128,8 @@ def _on_one_grid(
     capacity = carried_forward(_on_grid(roles["capacity"], source, freq, end))
     if not np.isfinite(capacity).any():
         return Refusal(MISSING_INPUTS, "capacity has no value at the time of demand")
+    if np.median(capacity[-(DAY // freq.seconds) :]) <= 0:
+        return Refusal(MISSING_INPUTS, "capacity is zero")
     factor = _demand_factor(source, settings.roles, capacity)
     demand = _on_grid(source, source, freq, end) * factor
     n_ahead = settings.horizon_days * (DAY // freq.seconds)
@@ -148,7 +150,7 @@ def _on_one_grid(
         price_source="cost divided by capacity" if len(prices) else "settings",
         lift=lift,
         responses=responses,
-        n_saturated=int(np.sum(demand >= SATURATED * capacity)),
+        n_saturated=int(np.sum((demand >= SATURATED * capacity) & (capacity > 0))),
         forecast=_forecast(source, freq, float(factor[-1])),
     )
 

@@ -35,7 +35,8 @@ def rightsize(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
     refused = _refused(group, outlook, settings)
     if refused:
         return Decision(RIGHTSIZE_DOWN, *refused, evidence=common)
-    size, unit = size_step(group)
+    size = size_step(group)
+    per_unit, unit = unit_of_size(group)
     wanted = smallest_capacity(group, outlook, size)
     kept = size * math.ceil(round((1 - settings.max_step_down) * group.capacity_now / size, 9))
     floor = group.policy.min_hosts * size if group.host_size else size
@@ -55,8 +56,8 @@ def rightsize(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
         RIGHTSIZE_DOWN,
         RECOMMENDED,
         unit=unit,
-        current=group.capacity_now / size,
-        proposed=proposed / size,
+        current=group.capacity_now / per_unit,
+        proposed=proposed / per_unit,
         savings=savings,
         value=savings[1],
         risk_now=told(evidence["chance_now"], resolution),
@@ -81,11 +82,14 @@ def _size_evidence(group: Group, outlook: Outlook, proposed: float) -> dict[str,
     }
 
 
-def size_step(group: Group) -> tuple[float, str]:
-    """The unit in which capacity comes: a host, or else two significant digits of capacity."""
-    if group.host_size:
-        return group.host_size, "hosts"
-    return 10.0 ** (math.floor(math.log10(group.capacity_now)) - 1), group.unit
+def size_step(group: Group) -> float:
+    """The capacity that comes at once: a host, or else the second significant digit of capacity."""
+    return group.host_size or 10.0 ** (math.floor(math.log10(group.capacity_now)) - 1)
+
+
+def unit_of_size(group: Group) -> tuple[float, str]:
+    """The capacity in one of what sizes are told in, and its name: a host, or else the unit."""
+    return (group.host_size, "hosts") if group.host_size else (1.0, group.unit)
 
 
 def smallest_capacity(group: Group, outlook: Outlook, size: float) -> float:

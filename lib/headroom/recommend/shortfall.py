@@ -16,7 +16,7 @@ from headroom.recommend.evidence import chart, common_evidence, observed_peaks
 from headroom.recommend.gates import is_autoscaled
 from headroom.recommend.group import Group
 from headroom.recommend.outlook import Outlook
-from headroom.recommend.rightsize import path_prices, size_step
+from headroom.recommend.rightsize import path_prices, size_step, unit_of_size
 from headroom.series.paths import (
     chance_above,
     empirical_quantile,
@@ -42,7 +42,8 @@ def shortfall(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
     if soon < group.policy.shortfall_trigger and ever < settings.outlook_probability:
         calm = _calm(outlook, ever)
         return Decision(CAPACITY_SHORTFALL, "capacity_suffices", calm, evidence=evidence)
-    size, unit = size_step(group)
+    size = size_step(group)
+    per_unit, unit = unit_of_size(group)
     proposed = lasting_capacity(group, outlook, size)
     early, likely, late = (empirical_quantile(passage, level) for level in (0.1, 0.5, 0.9))
     safe = group.policy.safe_utilisation * proposed
@@ -51,8 +52,8 @@ def shortfall(group: Group, outlook: Outlook, settings: Recommend) -> Decision:
         CAPACITY_SHORTFALL,
         RECOMMENDED,
         unit=unit,
-        current=group.capacity_now / size,
-        proposed=proposed / size,
+        current=group.capacity_now / per_unit,
+        proposed=proposed / per_unit,
         value=loss_avoided(group, outlook, proposed),
         risk_now=told(ever, outlook.paths.resolution),
         risk_after=told(after, outlook.paths.resolution),
