@@ -50,6 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--giant-series", type=int, default=0, help="rows of one more series")
     parser.add_argument("--giant-group", type=int, default=0, help="series of one group, of a week")
     parser.add_argument("--tiny-series", type=int, default=0, help="series of five rows")
+    parser.add_argument("--aggregates", action="store_true", help="by service, by region, of all")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument(
         "--unchanged", action="store_true", help="time runs that find no series changed, not all"
@@ -66,7 +67,10 @@ def make_config(warehouse: str, options: argparse.Namespace) -> Config:
             "simulate": {"services": services, "regions": REGIONS, "days": days},
             "spark": {"shuffle_partitions": 4},
             "limits": {"max_refused_series": 1.0},
-            "features": {"incremental": options.unchanged},
+            "features": {
+                "incremental": options.unchanged,
+                "aggregates": [["service"], ["region"], []] if options.aggregates else [],
+            },
         }
     )
 

@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sources": WORDS | {"readers", "tables"},
     "cli": WORDS | {"session", "tables"},
     "ingest": WORDS,
-    "features": WORDS,
+    "features": WORDS | {"arrow"},
     "sharding": WORDS,
     "series": {"errors", "freq"},
     "model": WORDS | {"series"},

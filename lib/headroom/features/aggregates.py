@@ -1,24 +1,31 @@
 """Sums and means of series along the business dimensions, as items of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from headroom import columns as c
+from headroom.arrow import batch_of, columns_of, times
 from headroom.errors import DataError
+from headroom.features.totals import MAX, MEAN, SUM, Totals
 from headroom.freq import Freq
 from headroom.schemas import OBSERVATIONS
 
-_LEAST_SEEN = 0.8  # of the usual size of its members; an aggregate of less is missing
+AGGREGATE = "aggregate"  # in place of an ingest
 
-_SUM, _MEAN, _MAX = "sum", "mean", "max"
-_HOW = {"count": _SUM, "rate": _SUM, "cost": _SUM, "capacity": _SUM, "gauge": _MEAN,
-        "ratio": _MEAN, "latency": _MAX}  # fmt: skip
+_HOW = {"count": SUM, "rate": SUM, "cost": SUM, "capacity": SUM, "gauge": MEAN,
+        "ratio": MEAN, "latency": MAX}  # fmt: skip
 
 _AGGREGATED = "aggregated_over"
-_USUAL = "usual"
-_EPOCH_MONDAY = 4 * 86_400
+_PIECE, _PLACE = "piece", "place"
+_STEPS_PER_PIECE = 256
 
 
 def check_levels(levels: Sequence[Sequence[str]], dimensions: Sequence[str]) -> None:
@@ -115,52 +122,56 @@ def aggregate(series: DataFrame, memberships: DataFrame, freq: Freq) -> DataFram
     A member counts from its first step to its last. Where some are missing, those that are there
     stand for all in proportion to their usual size; below 80 % of it the step is missing.
     """
-    size = F.aggregate(
-        F.filter(c.TARGET, lambda value: value.isNotNull()),
-        F.struct(F.lit(0.0).alias("sum"), F.lit(0).alias("n")),
-        lambda so_far, value: F.struct(
-            (so_far["sum"] + F.abs(value)).alias("sum"), (so_far["n"] + 1).alias("n")
+    schema = to_arrow_schema(OBSERVATIONS.schema)
+    own = memberships.select(c.ITEM_ID, c.AGGREGATE_ID, c.HOW)
+    members = series.select(c.ITEM_ID, c.START, _in_pieces().alias(_PIECE)).join(own, c.ITEM_ID)
+    pieces = members.select(c.AGGREGATE_ID, c.HOW, c.ITEM_ID, c.START, F.inline(_PIECE))
+    # In order of the items: sums of floats depend on it, and must not on who was built anew.
+    order = (c.AGGREGATE_ID, c.ITEM_ID, _PLACE)
+    ordered = pieces.repartition(c.AGGREGATE_ID).sortWithinPartitions(*order)
+
+    def add_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for (name, how), rows in groupby(_rows(batches), key=itemgetter(0, 1)):
+            totals = Totals(freq)
+            for (_, start), own in groupby(rows, key=itemgetter(2, 3)):
+                totals.add(start, np.concatenate([row[4] for row in own]))
+            yield _observations(name, totals, how, schema)
+
+    return ordered.mapInArrow(add_up, OBSERVATIONS.schema)
+
+
+def _in_pieces() -> Column:
+    """The values in pieces: batches to Python hold so many rows, whatever these are."""
+    places = F.sequence(
+        F.lit(0), F.floor((F.greatest(c.LENGTH, F.lit(1)) - 1) / _STEPS_PER_PIECE).cast("int")
+    )
+    return F.transform(
+        places,
+        lambda place: F.struct(
+            place.alias(_PLACE),
+            F.slice(c.TARGET, place * _STEPS_PER_PIECE + 1, _STEPS_PER_PIECE).alias(c.TARGET),
         ),
-        lambda total: F.coalesce(F.try_divide(total["sum"], total["n"]), F.lit(0.0)),
-    )
-    steps = series.where(F.col(c.LENGTH) > 0).select(
-        c.ITEM_ID, c.START, size.alias(_USUAL), F.posexplode(c.TARGET).alias(c.STEP, c.TARGET)
-    )
-    timed = steps.withColumn(c.TIMESTAMP, _time_of_step(freq)).drop(c.START, c.STEP)
-    joined = timed.join(memberships.select(c.ITEM_ID, c.AGGREGATE_ID, c.HOW), c.ITEM_ID)
-    # Sums of floats depend on the order: one order, whoever was built anew.
-    keys = (c.AGGREGATE_ID, c.TIMESTAMP)
-    ordered = joined.repartition(*keys).sortWithinPartitions(*keys, c.ITEM_ID)
-    seen_size = F.sum(F.when(F.col(c.TARGET).isNotNull(), F.col(_USUAL)))
-    grouped = ordered.groupBy(*keys).agg(
-        F.first(c.HOW).alias(c.HOW),
-        F.sum(c.TARGET).alias(_SUM),
-        F.count(F.lit(1)).alias("n_members"),
-        F.max(c.TARGET).alias(_MAX),
-        F.coalesce(F.try_divide(seen_size, F.sum(_USUAL)), F.lit(1.0)).alias("seen"),
-    )
-    scaled = F.when(F.col("seen") == 1, F.col(_SUM)).otherwise(F.try_divide(_SUM, "seen"))
-    value = (
-        F.when(F.col(c.HOW) == _SUM, scaled)
-        .when(F.col(c.HOW) == _MEAN, scaled / F.col("n_members"))
-        .otherwise(F.col(_MAX))
-    )
-    return grouped.select(
-        F.col(c.AGGREGATE_ID).alias(c.ITEM_ID),
-        c.TIMESTAMP,
-        F.when(F.col("seen") >= _LEAST_SEEN, value).alias(c.TARGET),
-        F.lit(1).cast("bigint").alias(c.N_ROWS),
-        F.lit("aggregate").alias(c.INGEST_ID),
-        F.lit(None).cast(OBSERVATIONS.schema[c.REVISION].dataType).alias(c.REVISION),
     )
 
 
-def _time_of_step(freq: Freq) -> Column:
-    """The begin of the natural step of a series' own, which may lie beside it."""
-    if freq.is_monthly:
-        month = F.add_months(F.trunc(c.START, "month"), F.col(c.STEP) * freq.count)
-        return month.cast("timestamp")
-    origin = _EPOCH_MONDAY if freq.unit == "W" else 0
-    seconds = F.unix_seconds(c.START) - origin
-    floored = F.floor(seconds / freq.seconds) * freq.seconds + origin
-    return F.timestamp_seconds(floored + F.col(c.STEP) * freq.seconds)
+def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
+    for batch in batches:
+        columns = columns_of(batch)
+        names = (c.AGGREGATE_ID, c.HOW, c.ITEM_ID, c.START, c.TARGET)
+        yield from zip(*[columns[name] for name in names], strict=True)
+
+
+def _observations(name: str, totals: Totals, how: str, schema: pa.Schema) -> pa.RecordBatch:
+    here = totals.n_members > 0
+    n_rows = int(here.sum())
+    return batch_of(
+        {
+            c.ITEM_ID: [name] * n_rows,
+            c.TIMESTAMP: times(totals.times()[here].astype("datetime64[us]")),
+            c.TARGET: totals.values(how)[here],
+            c.N_ROWS: np.ones(n_rows, dtype=np.int64),
+            c.INGEST_ID: [AGGREGATE] * n_rows,
+            c.REVISION: [None] * n_rows,
+        },
+        schema,
+    )
