@@ -1,14 +1,13 @@
 """The only maker of a SparkSession."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
 from headroom.config import Spark
-from headroom.errors import HeadroomError
+from headroom.errors import HeadroomError, first_line
 
 _BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 
@@ -58,11 +57,9 @@ def build_session(app_name: str, settings: Spark) -> SparkSession:
     try:
         return builder.getOrCreate()
     except Exception as error:  # py4j's or PySpark's, by what failed
-        said = re.search(r"^: (.+)", str(error), re.MULTILINE)  # below py4j's own first line
-        reason = said[1] if said else str(error)
         raise HeadroomError(
-            f"Spark did not start: {reason.rstrip('.')}. Check the master, the memory and "
-            "what follows `--` on the command line"
+            f"Spark did not start: {first_line(error).rstrip('.')}. Check the master, the memory "
+            "and what follows `--` on the command line"
         ) from error
 
 
