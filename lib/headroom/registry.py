@@ -17,6 +17,8 @@ from headroom.storage import read_bytes
 
 CANDIDATE, CHAMPION, ARCHIVED = "candidate", "champion", "archived"
 
+_AGAIN = "run `train` again, and `backtest` where the series have changed since"
+
 LEARNING = ("series", "model", "training")  # the sources that determine the weights
 
 # Settings of training that change how, but not what: they are no part of a model's identity.
@@ -81,11 +83,12 @@ def champion(models: DataFrame) -> Row:
 def load(row: Row, config: Config) -> ModelFile:
     """The weights of a registered model. Raises ArtifactError where they are missing or altered."""
     path = artifact(config, row[c.WEIGHTS_PATH])
-    packed = read_bytes(path)
+    try:
+        packed = read_bytes(path)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; {_AGAIN}") from error
     if hashlib.sha256(packed).hexdigest() != row[c.SHA256]:
-        raise ArtifactError(
-            f"{path} is not what was registered (sha256 differs); delete it and run `train` again"
-        )
+        raise ArtifactError(f"{path} is not what was registered (sha256 differs); {_AGAIN}")
     return ModelFile(row[c.MODEL_VERSION], packed, row[c.SHA256])
 
 
@@ -95,6 +98,13 @@ def is_whole(row: Row | None, config: Config) -> bool:
         return row is not None and bool(load(row, config).packed)
     except ArtifactError:
         return False
+
+
+def as_registered(row: dict[str, Any], known: Row | None) -> dict[str, Any]:
+    """The row to register of a trained model. One that was lost and came out the same keeps what
+    it was judged to be."""
+    is_same = known is not None and known[c.SHA256] == row[c.SHA256]
+    return known.asDict() if known is not None and is_same else row
 
 
 def staged(

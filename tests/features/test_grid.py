@@ -1,5 +1,8 @@
 """The grid of one series: where its steps lie, what fits them, what is combined."""
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -82,6 +85,47 @@ class TestIndexSteps:
         steps, origin = index_steps(stamps, HOURLY, is_finer=False)
         assert list(steps - steps[0]) == [0, 1, 2, 3]
         assert time_of_step(int(steps[0]), origin, HOURLY) == times("2025-01-06T00:00")[0]
+
+    @pytest.mark.parametrize(
+        ("text", "about", "origin_at"),
+        [("h", 1800, 1800), ("h", 600, 0), ("D", 43_200, 43_200), ("D", 46_000, 43_200)],
+    )
+    def test_jitter_at_any_phase_is_one_row_per_step(
+        self, text: str, about: int, origin_at: int
+    ) -> None:
+        """A job that runs at about half past is no reason to put two runs into one hour."""
+        freq = parse_freq(text)
+        seconds = np.random.default_rng(4).normal(0, 40, 200).round().astype(np.int64)
+        stamps = regular(200, freq.seconds * MICROS) + (about + seconds) * MICROS
+        steps, origin = index_steps(stamps, freq, is_finer=False)
+        assert list(np.diff(steps)) == [1] * 199
+        assert origin == origin_at * MICROS
+
+    def test_times_all_over_the_hour_lie_on_full_hours(self) -> None:
+        stamps = np.sort(np.random.default_rng(4).integers(0, 10**6, 300)) * MICROS
+        assert index_steps(stamps, HOURLY, is_finer=False)[1] == 0
+
+    @pytest.mark.parametrize("n", [120, 200, 300, 700])
+    @pytest.mark.parametrize(
+        ("zone", "first"), [("Europe/Berlin", "2024-10-02"), ("America/New_York", "2024-10-01")]
+    )
+    def test_local_midnights_lie_on_one_grid_whichever_clock_is_the_more(
+        self, zone: str, first: str, n: int
+    ) -> None:
+        begin = datetime.fromisoformat(first)
+        local = [(begin + timedelta(days=day)).replace(tzinfo=ZoneInfo(zone)) for day in range(n)]
+        stamps = np.array([int(day.timestamp()) * MICROS for day in local])
+        steps, origin = index_steps(stamps, parse_freq("D"), is_finer=False)
+        assert list(np.diff(steps)) == [1] * (n - 1)
+        assert time_of_step(int(steps[0]), origin, parse_freq("D")) == times(first)[0]
+
+    def test_weeks_that_begin_on_a_local_sunday_stay_on_sundays(self) -> None:
+        begin, zone = datetime(2024, 10, 6), ZoneInfo("America/New_York")
+        local = [(begin + timedelta(weeks=week)).replace(tzinfo=zone) for week in range(40)]
+        stamps = np.array([int(day.timestamp()) * MICROS for day in local])
+        steps, origin = index_steps(stamps, parse_freq("W"), is_finer=False)
+        assert list(np.diff(steps)) == [1] * 39
+        assert time_of_step(int(steps[0]), origin, parse_freq("W")) == times("2024-10-06")[0]
 
     def test_days_that_begin_at_local_midnight_stay_one_step_apart_over_a_clock_change(
         self,

@@ -1,6 +1,6 @@
 """Calendar entries at the steps of the series that they touch, and only there."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -96,6 +96,20 @@ def test_steps_of_days_weeks_and_months(spark: SparkSession) -> None:
     assert touched(spark, "MS", datetime(2025, 1, 1), launch) == [(2, 2, 1)]
     later = event("e", datetime(2025, 5, 31), datetime(2025, 6, 2), datetime(2025, 2, 2), {})
     assert touched(spark, "MS", datetime(2025, 1, 1), later) == [(4, 5, 2)]
+
+
+@pytest.mark.parametrize("midnight", [22, 23])
+@pytest.mark.parametrize("start", [22, 23, 24])
+def test_a_holiday_is_one_day_whichever_clock_the_steps_go_by(
+    spark: SparkSession, start: int, midnight: int
+) -> None:
+    begin = datetime(2025, 1, 5) + timedelta(hours=start)  # the local 6 January
+    day = datetime(2025, 1, 8) + timedelta(hours=midnight)  # the local 9 January
+    holiday = ("e", "holiday", "e", day, day + timedelta(days=1), T0, {}, None)
+    assert [entry[:2] for entry in touched(spark, "D", begin, holiday)] == [(3, 3)]
+    launch = ("e", "launch", "e", day, day + timedelta(days=3), T0, {}, None)
+    first, last = touched(spark, "D", begin, launch)[0][:2]
+    assert (first, last) in ((3, 5), (2, 5), (3, 6))
 
 
 def test_a_series_without_start_has_none(spark: SparkSession) -> None:

@@ -4,10 +4,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.freq import Freq
+from headroom.freq import DAY, Freq
 from headroom.schemas import SERIES_EVENT
 
 CALENDAR = "calendar"
+HOLIDAY = "holiday"
 
 _KEY, _VALUE = "key", "value"
 
@@ -75,11 +76,16 @@ def _attribute(name: Column) -> Column:
 
 def _place(event: Column, freq: Freq) -> Column:
     # An event that ends with a step does not touch the next one.
-    end = event[c.ENDS_AT]
-    last = F.when(end > event[c.STARTS_AT], end - F.expr("interval 1 microsecond")).otherwise(end)
+    begin, end = event[c.STARTS_AT], event[c.ENDS_AT]
+    last = F.when(end > begin, end - F.expr("interval 1 microsecond")).otherwise(end)
+    if not freq.is_monthly and freq.seconds == DAY:
+        # A local day lies beside a step where clocks change, and is the one that holds its middle.
+        is_day = (event[c.KIND] == HOLIDAY) & (begin + F.expr("interval 36 hours") > end)
+        middle = F.timestamp_micros(F.floor((F.unix_micros(begin) + F.unix_micros(end)) / 2))
+        begin, last = (F.when(is_day, middle).otherwise(time) for time in (begin, last))
     return F.struct(
         event[c.KIND].alias(c.KIND),
-        _step_of(event[c.STARTS_AT], freq).alias("first_step"),
+        _step_of(begin, freq).alias("first_step"),
         _step_of(last, freq).alias("last_step"),
         event[c.EXPECTED_LIFT].alias(c.EXPECTED_LIFT),
         _first_step_after(event[c.KNOWN_AT], freq).alias("known_step"),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headroom.config import StrayRows
-from headroom.freq import WEEK, Freq
+from headroom.freq import DAY, WEEK, Freq
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,6 +26,10 @@ _LARGEST = ("latency",)
 _FINER = 0.75  # of a step
 _COARSER = 1.25
 _REGULAR_SHARE = 0.9  # of the distances are multiples of the typical one
+
+_COMMON_SHARE = 0.5  # of the times lie at one phase
+_LOCAL_SHARE = 0.9  # the same of days: local midnights have two, of which either may be the more
+_CLOSE = 0.5  # length of the mean of the phases on a circle; of evenly spread ones it is 0
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,10 @@ def index_steps(times: Ints, freq: Freq, is_finer: bool) -> tuple[Ints, int]:
     """The step number of each time, and the time of step 0.
 
     Steps lie where most times lie, so that a regular series keeps its own; times beside them go to
-    the nearest. Times finer than the grid go to the step that holds them, counted from midnight,
-    Monday or the first of the month.
+    the nearest. Where no phase is common, as those of a job that runs at about noon or of midnights
+    on both sides of a change of clocks, steps begin at a whole or a half one (weeks at a midnight),
+    whichever border is far from the times. Times finer than the grid go to the step that holds
+    them, counted from midnight, Monday or the first of the month, UTC.
     """
     if freq.is_monthly:
         return _index_months(times, freq)
@@ -132,10 +138,17 @@ def _common_phase(times: Ints, step: int, natural: int) -> int:
     phases = (times - natural) % step // MICROS
     if (phases == phases[0]).all():  # which is usual, and to count them takes long
         return natural + int(phases[0]) * MICROS
-    phases, counts = np.unique(phases, return_counts=True)
+    least = _LOCAL_SHARE if step >= DAY * MICROS else _COMMON_SHARE
+    kinds, counts = np.unique(phases, return_counts=True)
     most = int(np.argmax(counts))
-    is_common = counts[most] >= len(times) / 2
-    return natural + (int(phases[most]) * MICROS if is_common else 0)
+    if counts[most] >= least * len(times):
+        return natural + int(kinds[most]) * MICROS
+    # As points on a circle: where they lie together, the border of the steps must not be there.
+    middle = np.exp(2j * np.pi * phases / (step // MICROS)).mean()
+    if abs(middle) < _CLOSE:
+        return natural
+    unit = DAY * MICROS if step > DAY * MICROS else step // 2
+    return natural + round(np.angle(middle) / (2 * np.pi) * step / unit) * unit % step
 
 
 def time_of_step(index: int, origin: int, freq: Freq) -> int:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.errors import DataError
-from headroom.features.events import CALENDAR
+from headroom.features.events import CALENDAR, HOLIDAY
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def _entry(day: Column) -> Column:
         for date in (day, F.date_add(day, 1))
     )
     return F.struct(
-        F.lit("holiday").alias(c.KIND),
+        F.lit(HOLIDAY).alias(c.KIND),
         starts.alias(c.STARTS_AT),
         ends.alias(c.ENDS_AT),
         (starts - F.expr("interval 365 days")).alias(c.KNOWN_AT),
