@@ -55,9 +55,9 @@ def test_they_are_events_of_the_series(spark: SparkSession) -> None:
     series = calendars(spark, ("i", "FR", "Europe/Paris")).withColumn("start", F.lit(FIRST))
     events = add_series_events(series, parse_freq("D")).first().series_events
     assert [(e.kind, e.first_step, e.last_step) for e in events[:3]] == [
-        ("holiday", -1, 0),  # a local day touches two days of UTC
-        ("holiday", 6, 7),
-        ("holiday", 27, 28),
+        ("holiday", 0, 0),  # a local day is the day of UTC that holds its middle
+        ("holiday", 7, 7),
+        ("holiday", 28, 28),
     ]
     assert all(e.known_step < 0 for e in events[:3])
 
