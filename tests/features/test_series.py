@@ -188,6 +188,13 @@ def test_duplicates_are_counted_in_rows() -> None:
     assert duplicates.first_at == duplicates.last_at == START + HOUR
 
 
+def test_rows_that_share_a_step_are_told() -> None:
+    built = series_of(rows([0, 1, 1.8, 2.1, 3], [1, 2, 3, 4, 5]), "count", HOURLY)
+    assert built.grid.values.tolist() == [1, 2, 7, 5]
+    shared = finding(built, "shared_steps")
+    assert (shared.n_affected, shared.first_at) == (1, START + int(2.1 * HOUR))
+
+
 def test_the_readings_of_a_counter_become_counts() -> None:
     built = series_of(rows([0, 1, 2, 3, 4], [10, 13, 2, 2, 9]), "counter", HOURLY)
     np.testing.assert_array_equal(built.grid.values, [3, 2, 0, 7])  # the last step is not over

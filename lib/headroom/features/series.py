@@ -112,7 +112,9 @@ def build_series(
     if fit == "finer":
         rows, steps, origin, found = _whole_steps(rows, freq, rules)
     else:
-        (steps, origin), found = index_steps(rows.times, freq, is_finer=False), []
+        steps, origin = index_steps(rows.times, freq, is_finer=False)
+        shared = np.append(False, steps[1:] == steps[:-1])
+        found = _found("shared_steps", shared, rows.times, "combined with the row before")
     if len(steps) == 0:
         why = f"no step of {settings.freq} is covered from its begin to its end"
         return Built(NO_OBSERVATIONS, why, _EMPTY, findings + found)
