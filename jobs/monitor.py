@@ -11,8 +11,9 @@ from headroom.schemas import BACKTESTS, FORECASTS, MONITORING, SERIES
 
 def run(job: Job) -> None:
     tables = job.tables
+    tables.create(MONITORING)
     monitoring = build_monitoring(
-        tables.read(FORECASTS), tables.read(SERIES), tables.read(BACKTESTS)
+        *[tables.read(table) for table in (FORECASTS, SERIES, BACKTESTS, MONITORING)]
     )
     written = tables.merge(monitoring, MONITORING)
     n_groups = written.select("group_id").distinct().count()

@@ -17,6 +17,7 @@ from headroom.series.panel import panel_of
 
 FINE, DRIFT = "ok", "drift"
 WQL, COVERAGE = "weighted_quantile_loss", c.COVERAGE_80
+_PROMISES = {"wql": WQL, "coverage": COVERAGE}
 WORSE = 1.5  # times the loss of the backtest
 MISSING = 0.15  # coverage below the nominal share by this much
 RECENT = 2_000  # steps at the end of a series that may have been forecast
@@ -31,9 +32,15 @@ ACTUALS = StructType(
 )
 
 
-def build_monitoring(forecasts: DataFrame, series: DataFrame, backtests: DataFrame) -> DataFrame:
+def build_monitoring(
+    forecasts: DataFrame, series: DataFrame, backtests: DataFrame, known: DataFrame
+) -> DataFrame:
     """MONITORING: per group and forecast start the weighted quantile loss and the coverage of the
-    80 % interval over the steps that have come since."""
+    80 % interval over the steps that have come since.
+
+    `backtests` hold one model. What another one promised of its forecasts is in `known`, the table
+    as it was; forecasts that are in neither are held to what the backtest of the other promises.
+    """
     met = _measured(forecasts.where(F.col(c.STEP) > 0).join(to_actuals(series), _KEY, "inner"))
     groups = series.select(c.ITEM_ID, c.GROUP_ID)
     promised = (
@@ -43,10 +50,24 @@ def build_monitoring(forecasts: DataFrame, series: DataFrame, backtests: DataFra
         .agg(
             (F.sum(c.MEAN_WQL_LOSS) / _positive(F.sum(c.ABS_TARGET))).alias("promised_wql"),
             F.avg(c.COVERAGE_80).alias("promised_coverage"),
+            F.max(c.MODEL_VERSION).alias("promised_by"),
         )
     )
-    both = met.join(promised, c.GROUP_ID, "left")
-    return conform(_to_measures(both), MONITORING)
+    told = known.groupBy(c.GROUP_ID, c.FORECAST_START).agg(
+        *[
+            F.max(F.when(F.col("measure") == measure, F.col("expected"))).alias(f"told_{name}")
+            for name, measure in _PROMISES.items()
+        ]
+    )
+    both = met.join(promised, c.GROUP_ID, "left").join(told, [c.GROUP_ID, c.FORECAST_START], "left")
+    is_own = F.col(c.MODEL_VERSION) == F.col("promised_by")
+    expected = {
+        f"promised_{name}": F.when(is_own, F.col(f"promised_{name}")).otherwise(
+            F.coalesce(f"told_{name}", f"promised_{name}")
+        )
+        for name in _PROMISES
+    }
+    return conform(_to_measures(both.withColumns(expected)), MONITORING)
 
 
 _KEY = [c.ITEM_ID, c.TIMESTAMP]
@@ -96,6 +117,7 @@ def _measured(met: DataFrame) -> DataFrame:
     has_band = "array_contains(quantile_levels, 0.1D) and array_contains(quantile_levels, 0.9D)"
     inside = f"case when {has_band} then double(actual between {lower} and {upper}) end"
     return met.groupBy(c.GROUP_ID, c.FORECAST_START).agg(
+        F.max(c.MODEL_VERSION).alias(c.MODEL_VERSION),
         (
             F.sum(F.expr(f"2 * {pinball} / size(quantiles)"))
             / _positive(F.sum(F.abs(F.col("actual"))))

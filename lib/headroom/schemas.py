@@ -355,7 +355,7 @@ MONITORING = _table(
     (c.FORECAST_START, TIME),
     ("measure", STRING),
     ("value", DOUBLE),
-    ("expected", DOUBLE),  # the same measure in the backtest
+    ("expected", DOUBLE),  # the same measure in the backtest of the model that made the forecast
     (c.STATUS, STRING),
 )
 
