@@ -17,7 +17,7 @@ from headroom.evaluation.verdict import (
     fleet_record,
 )
 from headroom.features.flags import without_flagged
-from headroom.registry import LEARNING, load, model_version, registered, staged
+from headroom.registry import LEARNING, load, model_version, registered, staged, who_serves
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, MODELS, SELECTIONS, SERIES
 from headroom.training.ensemble import starting_weights
 from headroom.training.shards import content_digest
@@ -45,10 +45,11 @@ def run(job: Job) -> None:
 
     measures = fleet_measures(written)
     changed = staged(job.spark, models, version, measures, passes_gate=beats_naive(measures))
-    tables.merge(changed, MODELS)
+    after = tables.merge(changed, MODELS)
     n_series = series.count()
     job.count(series=n_series, judged=n_judged)
     job.note(sentence(measures))
+    job.note(who_serves(models, after, version))
     job.limit_refused(n_series - n_judged, n_series)
 
 

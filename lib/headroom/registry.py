@@ -107,6 +107,17 @@ def as_registered(row: dict[str, Any], known: Row | None) -> dict[str, Any]:
     return known.asDict() if known is not None and is_same else row
 
 
+def who_serves(before: DataFrame, after: DataFrame, judged: str) -> str:
+    """What a backtest of this version changed, as a sentence."""
+    now = champion(after)[c.MODEL_VERSION]
+    was = before.where(F.col(c.STAGE) == CHAMPION).first()
+    if now != judged:
+        return f"model {now} goes on serving: {judged} is no better than the seasonal naive"
+    if was is None or was[c.MODEL_VERSION] == now:
+        return f"model {now} serves"
+    return f"model {now} serves in place of {was[c.MODEL_VERSION]}"
+
+
 def staged(
     spark: SparkSession,
     models: DataFrame,
