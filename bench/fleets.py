@@ -3,7 +3,7 @@ training, and in live events with and without the calendar.
 
     conf/environment.sh python bench/fleets.py small DATA.parquet HORIZON [--draws 20] [--size 12]
     conf/environment.sh python bench/fleets.py withheld DATA.parquet HORIZON [--draws 5]
-    conf/environment.sh python bench/fleets.py calendar [--draws 3]
+    conf/environment.sh python bench/fleets.py calendar [--draws 3] [--untold]
 
 DATA has the columns item_id, timestamp, target. `small` draws fleets from it and holds what was
 served against the log AR, on the last window. `withheld` trains without a tenth of the items and
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from bench.local import local_session
@@ -69,6 +69,8 @@ def parse() -> argparse.Namespace:
             one.add_argument("--freq", default="h")
         if question is small:
             one.add_argument("--size", type=int, default=12)
+        if question is calendar:
+            one.add_argument("--untold", action="store_true", help="no event says how large it is")
     return parser.parse_args()
 
 
@@ -126,6 +128,8 @@ def calendar(
         series = made_series(spark, config, simulate.run, ingest.run, features.run)
         nothing = F.lit(None).cast(series.schema[c.SERIES_EVENTS].dataType)
         inside = live_steps(series)
+        if options.untold:
+            series = series.withColumn(c.SERIES_EVENTS, without_lifts())
         losses = {}
         for name, known in (
             ("with", series),
@@ -197,6 +201,12 @@ def relative_losses(measured: pd.DataFrame, name: str) -> pd.Series:
     losses = {m: part.groupby(c.ITEM_ID)[c.MEAN_WQL_LOSS].sum() for m, part in by_method(measured)}
     ratio = losses[name] / losses[SEASONAL_NAIVE]
     return np.log(ratio[(ratio > 0) & np.isfinite(ratio)])
+
+
+def without_lifts() -> Column:
+    """The events as most calendars have them: when, and not how large."""
+    nothing = F.lit(None).cast("double")
+    return F.transform(c.SERIES_EVENTS, lambda one: one.withField(c.EXPECTED_LIFT, nothing))
 
 
 def live_steps(series: DataFrame) -> pd.DataFrame:

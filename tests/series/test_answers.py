@@ -87,6 +87,26 @@ def test_an_event_of_no_told_lift_is_as_large_as_those_told_before_and_less_cert
     assert not untold.steps[0, :, LIFT].any()  # nor is the network told
 
 
+def test_where_no_lift_was_ever_told_the_next_event_is_as_those_before() -> None:
+    given = [event(first, expected_lift=None) for first in (*PAST, NEXT)]
+    panel = make_panel(evenings(1.0).values[0], events=given)
+    fitted = fit(panel, HORIZON)
+    examples = build_examples(fitted, np.array([0]), np.array([LENGTH]))
+    added = fitted.floor.scale.inverse(examples.center)[0, 20:23]
+    usual = 50 + 20 * np.sin((NEXT + np.arange(3)) * 2 * np.pi / DAY)
+    np.testing.assert_allclose(added / usual, 2.0, rtol=0.15)
+    assert (examples.sd[0, 20:23] > 2 * examples.sd[0, 17:20]).all()
+    assert not examples.steps[0, :, LIFT].any()
+
+
+def test_an_event_before_any_other_has_no_nominal_lift() -> None:
+    events = make_panel(np.ones(LENGTH), events=[event(NEXT, expected_lift=None)]).events
+    assert not answers.with_nominal_lifts(events, LENGTH, DAY).lift.any()
+    both = [event(50, expected_lift=None), event(60, expected_lift=0.3)]
+    events = make_panel(np.ones(LENGTH), events=both).events
+    assert answers.with_nominal_lifts(events, LENGTH, DAY).lift.tolist() == [[0.0, 0.3]]
+
+
 def test_the_usual_lift_is_that_of_what_was_told_before() -> None:
     given = [event(50, expected_lift=lift) for lift in (0.5, 2.0, None)]
     given.append(event(90, expected_lift=9.0, known_step=60))

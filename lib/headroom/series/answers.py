@@ -5,7 +5,8 @@ So each series has an answer of its own, the share of the lift that arrives (on 
 estimated from the events it has been through: their steps are taken out of the history before the
 floor is fitted, and what they were beyond the floor is regressed on the lift that was told.
 Bayesian linear regression through the origin, one normal prior for all (Bishop, PRML, §3.3).
-An event of which no lift is told is expected to be as large as those told to the series before.
+An event of which no lift is told is expected to be as large as those told to the series before;
+where none ever was, as large as those that it has been through.
 """
 
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ LIVE = EVENT_KINDS.index("live_event")
 PRIOR = 0.5  # standard deviation of answers
 DOUBT = 0.25  # relative error of what is told
 DOUBT_UNTOLD = 0.7  # of the usual lift, where none is told: lifts differ so much among themselves
+NOMINAL = 0.5  # what an event is taken for, on the logarithm, where none was ever told
 CERTAIN = 2.0  # an answer is so many standard deviations from none
 RUN = 3.0  # steps of an event whose errors are as one
 
@@ -44,6 +46,17 @@ def with_usual_lifts(events: Events, until: int, longest: int) -> Events:
     usual = np.expm1(total / np.maximum(told.sum(axis=1), 1))
     untold = (events.kind == LIVE) & (events.lift == 0)
     return replace(events, lift=np.where(untold, usual[:, None], events.lift))
+
+
+def with_nominal_lifts(events: Events, until: int, longest: int) -> Events:
+    """The events, with one nominal lift for all live ones of series that were told of none before
+    step `until` but have been through some: what these did is all that is known of the next."""
+    past = (events.kind == LIVE) & (events.first < until) & (events.known < until)
+    is_short = events.last - events.first + 1 <= longest
+    told = (is_answered(events, longest) & (events.known < until)).any(axis=1)
+    alone = ~told & (past & is_short).any(axis=1)
+    untold = (events.kind == LIVE) & (events.lift == 0) & alone[:, None]
+    return replace(events, lift=np.where(untold, np.expm1(NOMINAL), events.lift))
 
 
 def is_answered(events: Events, longest: int) -> NDArray[np.bool_]:

@@ -6,7 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headroom.series import floor as flr
-from headroom.series.answers import Answers, fit_answers, past_lifts, with_usual_lifts
+from headroom.series.answers import (
+    Answers,
+    fit_answers,
+    past_lifts,
+    with_nominal_lifts,
+    with_usual_lifts,
+)
 from headroom.series.panel import Events, Panel
 
 Floats = NDArray[np.float64]
@@ -37,7 +43,8 @@ def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
     seasons = panel.freq.seasons
     period = seasons[0] if seasons else max(1, min(horizon, 12))
     until = panel.n_steps if fitted_until is None else fitted_until
-    events = with_usual_lifts(panel.events, until, period)
+    sized = with_nominal_lifts(panel.events, until, period)
+    events = with_usual_lifts(sized, until, period)
     lifts = past_lifts(events, panel.n_steps, period)
     ordinary = np.where(lifts != 0, np.nan, panel.values)
     floor, cleaned = flr.fit_floor(ordinary[:, :until], seasons)
@@ -46,7 +53,7 @@ def fit(panel: Panel, horizon: int, fitted_until: int | None = None) -> Fitted:
         cleaned = flr.clean(floor, floor.scale.forward(ordinary))
     floor = floor.reaching(z[:, :until])
     spreads = flr.spread(floor, max(horizon, period))
-    told = past_lifts(panel.events, until, period) / floor.scale.width[:, None]
+    told = past_lifts(sized, until, period) / floor.scale.width[:, None]
     # Before all lags of a series lie in its history the floor is no measure.
     measured = np.arange(until) >= (panel.n_steps - panel.lengths + floor.reaches)[:, None]
     beyond = np.where((told != 0) & measured, (z - cleaned)[:, :until], np.nan)
