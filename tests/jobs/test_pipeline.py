@@ -216,7 +216,8 @@ def test_later_actuals_are_compared_with_the_forecast(
         "item_id", "group_id", "freq", "start", "time_zone", "length + 12 as length",
         "concat(target, array_repeat(1D, 12)) as target",
     )  # fmt: skip
-    found = build_monitoring(tables.read(FORECASTS), longer, tables.read(BACKTESTS)).toPandas()
+    forecasts, backtests, known = map(tables.read, (FORECASTS, BACKTESTS, MONITORING))
+    found = build_monitoring(forecasts, longer, backtests, known).toPandas()
     assert set(found["measure"]) == {"weighted_quantile_loss", "coverage_80"}
     promised = found[found["expected"].notna()]  # nothing was promised for a first forecast
     assert promised["group_id"].nunique() == 6
