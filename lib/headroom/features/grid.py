@@ -107,11 +107,16 @@ def index_steps(times: Ints, freq: Freq, is_finer: bool) -> tuple[Ints, int]:
     if freq.is_monthly:
         return _index_months(times, freq)
     step = freq.seconds * MICROS
-    natural = _MONDAY if freq.seconds % WEEK == 0 else 0
+    natural = natural_origin(freq)
     if is_finer:
         return (times - natural) // step, natural
     anchor = _common_phase(times, step, natural)
     return (times - anchor + step // 2) // step, anchor
+
+
+def natural_origin(freq: Freq) -> int:
+    """Where steps of a fixed length are counted from: midnight, or Monday for whole weeks."""
+    return _MONDAY if freq.seconds % WEEK == 0 else 0
 
 
 def _index_months(times: Ints, freq: Freq) -> tuple[Ints, int]:

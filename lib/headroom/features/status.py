@@ -42,8 +42,8 @@ def mark_retired(items: DataFrame, settings: Series) -> DataFrame:
 def warn_of_unknown(series: DataFrame, retired: Sequence[str]) -> None:
     """Says which of the retired items there are not: a name misspelt would go on being forecast."""
     if retired:
-        found = series.where(F.col(c.ITEM_ID).isin(*retired)).select(c.ITEM_ID).collect()
-        unknown = sorted(set(retired) - {row[0] for row in found})
+        listed = series.where(F.col(c.ITEM_ID).isin(*retired)).select(c.ITEM_ID)
+        unknown = sorted(set(retired) - {row[0] for row in listed.collect()})  # as many as are told
         if unknown:
             log.warning("series.retired names %s, which no series has", ", ".join(unknown))
 

@@ -4,13 +4,12 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from headroom.features.grid import Floats, Ints
-from headroom.freq import WEEK, Freq
+from headroom.features.grid import MICROS, Floats, Ints, natural_origin
+from headroom.freq import Freq
 
 SUM, MEAN, MAX = "sum", "mean", "max"
 
 _LEAST_SEEN = 0.8  # of the usual size of its members; an aggregate of less is missing
-_EPOCH_MONDAY = 4 * 86_400
 
 
 def _nothing() -> Floats:
@@ -60,7 +59,7 @@ class Totals:
         steps = self.first + np.arange(len(self.sums))
         if self.freq.is_monthly:
             return steps.astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
-        return 1_000_000 * (steps * self.freq.seconds + self._origin)
+        return steps * self.freq.seconds * MICROS + natural_origin(self.freq)
 
     def _make_room(self, start: np.datetime64, length: int) -> slice:
         """Where the steps of a member lie, with room for them."""
@@ -82,9 +81,5 @@ class Totals:
     def _step_of(self, start: np.datetime64) -> int:
         if self.freq.is_monthly:
             return int(start.astype("datetime64[M]").astype(np.int64))
-        seconds = int(start.astype("datetime64[s]").astype(np.int64))
-        return (seconds - self._origin) // self.freq.seconds
-
-    @property
-    def _origin(self) -> int:
-        return _EPOCH_MONDAY if self.freq.seconds % WEEK == 0 else 0
+        micros = int(start.astype("datetime64[us]").astype(np.int64))
+        return (micros - natural_origin(self.freq)) // (self.freq.seconds * MICROS)
