@@ -9,14 +9,16 @@ from pyspark.sql import Row, SparkSession
 
 from headroom.config import build_config
 from headroom.errors import ArtifactError
-from headroom.registry import as_registered, is_whole, load, who_serves
+from headroom.registry import as_registered, is_whole, load, rival_of, staged
+from headroom.schemas import MODELS
 from headroom.storage import write_bytes
 
 PACKED = b"weights"
 
 
 def row(**changed: Any) -> dict[str, Any]:
-    own = {"model_version": "v", "stage": "candidate", "metrics": {}, "weights_path": "v.npz",
+    own = dict.fromkeys(MODELS.schema.names)
+    own |= {"model_version": "v", "stage": "candidate", "metrics": {}, "weights_path": "v.npz",
            "sha256": hashlib.sha256(PACKED).hexdigest()}  # fmt: skip
     return own | changed
 
@@ -35,27 +37,37 @@ def test_a_lost_and_an_altered_file_say_what_to_run(tmp_path: Path) -> None:
     assert is_whole(registered, config)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "said"),
-    [
-        ({}, {"v": "champion"}, "model v serves"),
-        ({"v": "champion"}, {"v": "champion"}, "model v serves"),
-        ({"w": "champion"}, {"w": "archived", "v": "champion"}, "model v serves in place of w"),
-        (
-            {"w": "champion"},
-            {"w": "champion", "v": "candidate"},
-            "model w goes on serving: v is no better than the seasonal naive",
-        ),
-    ],
-)
-def test_a_backtest_says_who_serves(
-    spark: SparkSession, before: dict[str, str], after: dict[str, str], said: str
-) -> None:
-    frames = [
-        spark.createDataFrame(list(stages.items()), "model_version string, stage string")
-        for stages in (before, after)
-    ]
-    assert who_serves(frames[0], frames[1], "v") == said
+def test_the_one_that_serves_is_champion_and_the_one_before_archived(spark: SparkSession) -> None:
+    models = spark.createDataFrame(
+        [
+            row(model_version="old", stage="champion", metrics={"served": 0.2}),
+            row(model_version="new"),
+            row(model_version="idle"),
+        ],
+        MODELS.schema,
+    )
+    measured = {"new": {"served": 0.1}}
+    promoted = {r.model_version: r for r in staged(spark, models, "new", measured).collect()}
+    assert {name: r.stage for name, r in promoted.items()} == {
+        "new": "champion",
+        "old": "archived",
+    }
+    assert promoted["new"].metrics == {"served": 0.1}
+    assert promoted["old"].metrics == {"served": 0.2}
+    measured["old"] = {"served": 0.05}
+    kept = {r.model_version: r for r in staged(spark, models, "old", measured).collect()}
+    assert {name: r.stage for name, r in kept.items()} == {"new": "candidate", "old": "champion"}
+    assert kept["old"].metrics == {"served": 0.05}
+
+
+def test_a_model_whose_weights_are_lost_is_no_rival(spark: SparkSession, tmp_path: Path) -> None:
+    config = build_config({"warehouse": str(tmp_path)})
+    models = spark.createDataFrame([row(stage="champion")], MODELS.schema)
+    assert rival_of(models, "new", config) is None
+    write_bytes(f"{config.artifacts_path}/v.npz", PACKED)
+    found = rival_of(models, "new", config)
+    assert found is not None and found["model_version"] == "v"
+    assert rival_of(models, "v", config) is None
 
 
 def test_a_champion_that_comes_out_the_same_goes_on_serving() -> None:

@@ -590,6 +590,10 @@ class Limits(Settings):
     max_rejected_rows: Share = Field(0.05, description="Refused rows of the source: ingest fails.")
     max_refused_series: Share = Field(0.10, description="Series without a forecast: exit code 3.")
     max_drifting_groups: Share = Field(0.20, description="Groups that drift: exit code 3.")
+    max_loss_of_new_model: Share = Field(
+        0.02,
+        description="Above the champion's loss on the same windows: a new model does not serve.",
+    )
 
 
 class Report(Settings):

@@ -107,34 +107,31 @@ def as_registered(row: dict[str, Any], known: Row | None) -> dict[str, Any]:
     return known.asDict() if known is not None and is_same else row
 
 
-def who_serves(before: DataFrame, after: DataFrame, judged: str) -> str:
-    """What a backtest of this version changed, as a sentence."""
-    now = champion(after)[c.MODEL_VERSION]
-    was = before.where(F.col(c.STAGE) == CHAMPION).first()
-    if now != judged:
-        return f"model {now} goes on serving: {judged} is no better than the seasonal naive"
-    if was is None or was[c.MODEL_VERSION] == now:
-        return f"model {now} serves"
-    return f"model {now} serves in place of {was[c.MODEL_VERSION]}"
+def rival_of(models: DataFrame, version: str, config: Config) -> Row | None:
+    """The other model that serves, None where none does or its weights are lost."""
+    row = models.where((F.col(c.STAGE) == CHAMPION) & (F.col(c.MODEL_VERSION) != version)).first()
+    return row if is_whole(row, config) else None
 
 
 def staged(
-    spark: SparkSession,
-    models: DataFrame,
-    version: str,
-    measures: Mapping[str, float],
-    *,
-    passes_gate: bool,
+    spark: SparkSession, models: DataFrame, serves: str, measured: Mapping[str, Mapping[str, float]]
 ) -> DataFrame:
-    """MODELS rows to merge after a backtest: the judged model with its measures, champion where it
-    passed the gate or nobody serves; the champion it replaces, archived."""
-    serving = models.where(F.col(c.STAGE) == CHAMPION).collect()  # one row at most
-    others = [row.asDict() for row in serving if row[c.MODEL_VERSION] != version]
-    judged = registered(models, version).asDict()
-    promoted = passes_gate or not others
-    changed: list[dict[str, Any]] = []
-    if promoted:
-        changed = [{**row, c.STAGE: ARCHIVED} for row in others]
-    stage = CHAMPION if promoted else CANDIDATE
-    changed.append({**judged, c.STAGE: stage, c.METRICS: dict(measures)})
+    """MODELS rows to merge after a backtest: the models judged with their measures, by version, the
+    one that `serves` as champion, and whoever did before, archived."""
+    is_concerned = F.col(c.MODEL_VERSION).isin(*measured) | (F.col(c.STAGE) == CHAMPION)
+    rows = [row.asDict() for row in models.where(is_concerned).collect()]  # three at most
+    changed = [
+        {
+            **row,
+            c.STAGE: _stage(row, serves),
+            c.METRICS: dict(measured.get(row[c.MODEL_VERSION], row[c.METRICS] or {})),
+        }
+        for row in rows
+    ]
     return spark.createDataFrame(changed, MODELS.schema)
+
+
+def _stage(row: Mapping[str, Any], serves: str) -> str:
+    if row[c.MODEL_VERSION] == serves:
+        return CHAMPION
+    return ARCHIVED if row[c.STAGE] == CHAMPION else CANDIDATE

@@ -14,7 +14,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from headroom import columns as c
 from headroom.arrow import batch_of, columns_of, lists, times
 from headroom.config import Config
-from headroom.model.artifact import unpack
+from headroom.model.artifact import fair_members, unpack
 from headroom.schemas import FORECASTS, conform
 from headroom.series.methods import Networks, forecast_methods, lower_bounds, methods_with
 from headroom.series.panel import Panel, panel_of
@@ -50,6 +50,13 @@ class ModelFile:
     def methods(self) -> tuple[str, ...]:
         """The methods that forecast with this model."""
         return methods_with(member.kind for member in unpack(self.packed).members)
+
+    def check_unseen(self, backs: Iterable[int]) -> None:
+        """Raises ArtifactError where it may not forecast windows that begin so many steps before
+        the end, and where this version of headroom cannot read it."""
+        members = unpack(self.packed).members
+        for back in backs:
+            fair_members(members, back)
 
     def networks(self, back: int = 0) -> Networks:
         """Those that may forecast a window which begins `back` steps before the end; MXNet is

@@ -1,16 +1,18 @@
 """The whole path on a small real fleet: every table, real ranks, repeatable."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from headroom.cli import DONE, Job, run_job
 from headroom.coldstart import SIBLINGS
 from headroom.config import Config, build_config
+from headroom.evaluation import gate
 from headroom.schemas import (
     BACKTEST_FORECASTS,
     BACKTESTS,
@@ -222,3 +224,66 @@ def test_later_actuals_are_compared_with_the_forecast(
     promised = found[found["expected"].notna()]  # nothing was promised for a first forecast
     assert promised["group_id"].nunique() == 6
     assert (promised["status"] == "drift").all()  # ten thousand requests became one
+
+
+def test_a_new_model_serves_unless_it_is_worse(
+    pipeline: tuple[Config, Tables],
+    spark: SparkSession,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caplog.set_level("INFO", logger="headroom")
+    config, before = pipeline
+    first = rows_of(before, MODELS)["model_version"][0]
+    other = build_config({**config.model_dump(mode="json"), "seed": 8})
+    tables = run_all(spark, other, "train")
+    (second,) = set(rows_of(tables, MODELS)["model_version"]) - {first}
+
+    with monkeypatch.context() as patched:  # on so few series both serve the floor: as if not
+        patched.setattr(gate, "loss_ratio", pretended(champion=1.5, naive=0.9))
+        tables = run_all(spark, other, "backtest")
+    assert stages(tables) == {first: "champion", second: "candidate"}
+    metrics = rows_of(tables, MODELS).set_index("model_version")["metrics"]
+    assert metrics[second]["vs_champion"] == 1.5
+    assert f"model {first} goes on serving: the loss of {second} is 1.500 times" in caplog.text
+    assert set(rows_of(tables, BACKTESTS)["model_version"]) == {first}
+
+    tables = run_all(spark, other, "backtest")
+    assert stages(tables) == {first: "archived", second: "champion"}
+    metrics = rows_of(tables, MODELS).set_index("model_version")["metrics"]
+    assert metrics[second]["vs_champion"] == pytest.approx(1, abs=0.05)
+    assert f"model {second} serves in place of {first}: its loss is" in caplog.text
+    assert set(rows_of(tables, BACKTESTS)["model_version"]) == {second}
+    assert set(rows_of(tables, SELECTIONS)["model_version"]) == {first, second}
+
+
+def test_a_champion_that_has_seen_the_windows_is_not_judged(
+    pipeline: tuple[Config, Tables], spark: SparkSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="headroom")
+    config, _ = pipeline
+    changed = {**config.model_dump(mode="json"), "seed": 9}
+    changed["backtest"] = {"windows": WINDOWS + 2, "selection_windows": 2}
+    tables = run_all(spark, build_config(changed), "train", "backtest")
+    assert "cannot be judged beside it: the model has seen the window 72 steps" in caplog.text
+    (third,) = set(rows_of(tables, BACKTESTS)["model_version"])
+    assert stages(tables)[third] == "champion"
+
+
+def pretended(champion: float, naive: float) -> Callable[[DataFrame, DataFrame, DataFrame], float]:
+    def ratio(_: DataFrame, theirs: DataFrame, __: DataFrame) -> float:
+        return naive if theirs.first()["model"] == "seasonal_naive" else champion
+
+    return ratio
+
+
+def run_all(spark: SparkSession, config: Config, *names: str) -> Tables:
+    """The tables after these jobs."""
+    for name in names:
+        job = Job(name, config, Tables(spark, config.warehouse))
+        assert run_job(job, BODIES[name]) == DONE, (name, job.failure)
+    return Tables(spark, config.warehouse)
+
+
+def stages(tables: Tables) -> dict[str, str]:
+    return dict(rows_of(tables, MODELS)[["model_version", "stage"]].to_numpy())

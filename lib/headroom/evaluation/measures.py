@@ -6,9 +6,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from headroom import columns as c
-from headroom.series.methods import METHODS, SEASONAL_NAIVE
+from headroom.series.methods import METHODS
 
 SERVED = "served"
+NEGLIGIBLE = 1e-3  # of the volume: losses of series that stand still differ by factors, not by much
+
+_N_SERIES, _OURS, _THEIRS = "n_series", "ours", "theirs"
 
 
 def fleet_measures(backtests: DataFrame) -> dict[str, float]:
@@ -16,7 +19,7 @@ def fleet_measures(backtests: DataFrame) -> dict[str, float]:
     wql = F.sum(c.MEAN_WQL_LOSS) / F.sum(c.ABS_TARGET)
     by_method = backtests.groupBy(c.MODEL).agg(wql.alias("wql")).collect()  # one row per method
     served = (
-        backtests.where(c.IS_SELECTED)
+        of_served(backtests)
         .agg(wql.alias(SERVED), *[_mean(name) for name in (c.COVERAGE_80, c.COVERAGE_90)])
         .first()
     )
@@ -38,9 +41,40 @@ def sentence(measures: Mapping[str, float]) -> str:
     )
 
 
-def beats_naive(measures: Mapping[str, float]) -> bool:
-    """Whether what was served is at least as good as the seasonal naive."""
-    return measures.get(SERVED, float("inf")) <= measures.get(SEASONAL_NAIVE, float("inf"))
+def of_served(backtests: DataFrame) -> DataFrame:
+    """The rows of what was served."""
+    return backtests.where(F.col(c.IS_SELECTED))
+
+
+def of_method(backtests: DataFrame, method: str) -> DataFrame:
+    """The rows of a method."""
+    return backtests.where(F.col(c.MODEL) == method)
+
+
+def loss_ratio(ours: DataFrame, theirs: DataFrame, metric_of: DataFrame) -> float | None:
+    """The loss of one forecast per item and window relative to that of another, over the windows
+    that both have; None where they share none.
+
+    Losses of different metrics have different units and are not added: the ratio is the geometric
+    mean over metrics, weighted by their series. `metric_of` has a row per item with its metric.
+    """
+    keys = [c.ITEM_ID, c.WINDOW]
+    other = theirs.select(*keys, F.col(c.MEAN_WQL_LOSS).alias(_THEIRS))
+    both = ours.join(other, keys, "inner").join(metric_of, c.ITEM_ID, "left")
+    negligible = NEGLIGIBLE * F.sum(c.ABS_TARGET)
+    by_metric = (
+        both.where(F.col(c.MEAN_WQL_LOSS).isNotNull() & F.col(_THEIRS).isNotNull())
+        .groupBy(c.METRIC)
+        .agg(
+            F.countDistinct(c.ITEM_ID).alias(_N_SERIES),
+            (F.sum(c.MEAN_WQL_LOSS) + negligible).alias(_OURS),
+            (F.sum(_THEIRS) + negligible).alias(_THEIRS),
+        )
+        .where((F.col(_OURS) > 0) & (F.col(_THEIRS) > 0))
+    )
+    logs = F.sum(F.col(_N_SERIES) * F.log(F.col(_OURS) / F.col(_THEIRS)))
+    ratio = by_metric.agg(F.exp(logs / F.sum(_N_SERIES)).alias("ratio")).first()
+    return None if ratio is None else ratio["ratio"]
 
 
 def _mean(name: str) -> Column:

@@ -92,6 +92,24 @@ def unpack(data: bytes, expected_sha256: str | None = None) -> Model:
     return Model(members, header["about"])
 
 
+def fair_members(members: Sequence[Member], back: int) -> list[int]:
+    """The places of those that may forecast a window which begins `back` steps before the end: of
+    each kind those that saw most, of those that saw nothing of it. Raises ArtifactError where all
+    of a kind did."""
+    holdouts = [back if member.holdout is None else member.holdout for member in members]
+    unseen = [place for place, holdout in enumerate(holdouts) if holdout >= back]
+    least: dict[str, int] = {}
+    for place in unseen:
+        kind = members[place].kind
+        least[kind] = min(holdouts[place], least.get(kind, holdouts[place]))
+    if any(member.kind not in least for member in members):
+        raise ArtifactError(
+            f"the model has seen the window {back} steps before the end; run `train` with the same "
+            "backtest.windows and backtest.selection_windows first"
+        )
+    return [place for place in unseen if holdouts[place] == least[members[place].kind]]
+
+
 def digest(data: bytes) -> str:
     """sha256 in hex."""
     return hashlib.sha256(data).hexdigest()

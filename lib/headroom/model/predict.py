@@ -1,13 +1,11 @@
 """Quantiles from a trained ensemble."""
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.errors import ArtifactError
-from headroom.model.artifact import SHARES, Member, Model, unpack
+from headroom.model.artifact import SHARES, Model, fair_members, unpack
 from headroom.model.mx import mx
 from headroom.model.network import LEVELS, QuantileNetwork, Shape, build_network, set_weights
 from headroom.series.examples import Examples
@@ -44,26 +42,10 @@ class Predictor:
         a kind did.
         """
         found: dict[str, list[Floats]] = {}
-        for place in _fair_members(self.members, back):
+        for place in fair_members(self.members, back):
             quantiles = _quantiles(self.networks[place], examples)
             found.setdefault(self.members[place].kind, []).append(quantiles)
         return {kind: np.mean(quantiles, axis=0) for kind, quantiles in found.items()}
-
-
-def _fair_members(members: Sequence[Member], back: int) -> list[int]:
-    """Their places."""
-    holdouts = [back if member.holdout is None else member.holdout for member in members]
-    unseen = [place for place, holdout in enumerate(holdouts) if holdout >= back]
-    least: dict[str, int] = {}
-    for place in unseen:
-        kind = members[place].kind
-        least[kind] = min(holdouts[place], least.get(kind, holdouts[place]))
-    if any(member.kind not in least for member in members):
-        raise ArtifactError(
-            f"the model has seen the window {back} steps before the end; run `train` with the same "
-            "backtest.windows and backtest.selection_windows first"
-        )
-    return [place for place in unseen if holdouts[place] == least[members[place].kind]]
 
 
 def _quantiles(network: QuantileNetwork, examples: Examples) -> Floats:
