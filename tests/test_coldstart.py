@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from headroom import coldstart
 from headroom.coldstart import build_cold_starts, siblings
@@ -84,3 +85,17 @@ def test_two_siblings_are_too_few(spark: SparkSession) -> None:
     others = [series_row(name, "cost") for name in "ab"]
     young = series_row("young", "cost", "no_observations")
     assert build_cold_starts(*frames(spark, *others, young)).count() == 0
+
+
+@pytest.mark.parametrize(("kind", "high"), [("ratio", 100.0), ("gauge", 80 * 95**0.25)])
+def test_a_share_is_not_forecast_above_all_of_it(
+    spark: SparkSession, kind: str, high: float
+) -> None:
+    others = [series_row(name, "cpu") for name in "abc"]
+    young = series_row("young", "cpu", "short_history") | {"target": [95.0]}
+    rows = [row | {"metric_kind": kind, "unit": "%"} for row in (*others, young)]
+    series, forecasts = frames(spark, *rows)
+    busy = forecasts.withColumn("quantiles", F.expr("array(60D, 70D, 80D)"))
+    made = build_cold_starts(series, busy).collect()
+    # One step at 95 times theirs counts a quarter, as three would count half.
+    assert made[0]["quantiles"][2] == pytest.approx(high, rel=0.05)

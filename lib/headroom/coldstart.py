@@ -17,6 +17,7 @@ from headroom.features.series import NO_OBSERVATIONS, SHORT_HISTORY
 from headroom.freq import Freq, parse_freq
 from headroom.schemas import FORECASTS, conform
 from headroom.scoring import OK
+from headroom.series.panel import ceilings_of, limits_of
 from headroom.series.quantiles import mean_of
 from headroom.series.siblings import mixture
 
@@ -68,7 +69,10 @@ def siblings(series: DataFrame) -> DataFrame:
     """Of every young series up to MOST `sibling`s: of CANDIDATES of the same metric that have a
     forecast, first those that share most dimensions."""
     is_young = F.col(c.STATUS).isin(NO_OBSERVATIONS, SHORT_HISTORY)
-    own = (c.ITEM_ID, c.METRIC, c.DIMENSIONS, c.FREQ, c.START, c.LENGTH, c.TARGET, c.REASON)
+    own = (
+        c.ITEM_ID, c.METRIC, c.METRIC_KIND, c.UNIT, c.DIMENSIONS, c.FREQ, c.START, c.LENGTH,
+        c.TARGET, c.REASON,
+    )  # fmt: skip
     others = series.where(F.col(c.STATUS) == OK).select(
         F.col(c.ITEM_ID).alias("sibling"), c.METRIC, F.col(c.DIMENSIONS).alias("theirs")
     )
@@ -105,7 +109,9 @@ def _forecast_rows(family: Sequence[dict[str, Any]]) -> dict[str, Any]:
         beside[place] = np.where(stamps[found] == at, values, np.nan)
     levels = first[c.QUANTILE_LEVELS]
     theirs = np.array([[step[c.QUANTILES] for step in row["steps"]] for row in family])
-    quantiles = mixture(own[seen], beside, theirs, levels)
+    passed = np.append(own, theirs)[None]  # a share above one among them, as of CPUs: no ceiling
+    _, high = limits_of(passed, ceilings_of([first[c.METRIC_KIND]], [first[c.UNIT]]))
+    quantiles = np.minimum(mixture(own[seen], beside, theirs, levels), high)
     n_steps = len(quantiles)
     why = f"{first[c.REASON]}; forecast from {len(family)} series of the same metric"
     return {

@@ -16,7 +16,7 @@ from headroom.arrow import batch_of, columns_of, lists, times
 from headroom.config import Config
 from headroom.model.artifact import fair_members, unpack
 from headroom.schemas import FORECASTS, conform
-from headroom.series.methods import Networks, forecast_methods, lower_bounds, methods_with
+from headroom.series.methods import Networks, forecast_methods, methods_with
 from headroom.series.panel import Panel, panel_of
 from headroom.series.quantiles import mean_of, widen
 
@@ -33,6 +33,8 @@ PANEL_COLUMNS = (
     c.TIME_ZONE,
     c.STATIC_CODES,
     c.SERIES_EVENTS,
+    c.METRIC_KIND,
+    c.UNIT,
     c.STATUS,
     c.REASON,
 )
@@ -171,10 +173,11 @@ def served(
     levels: Sequence[float],
 ) -> Floats:
     """Of every series the quantiles (series, step, level) of its chosen method, widened by its
-    factor, and never negative where the series never was."""
+    factor, within what the series cannot pass."""
     quantiles = np.stack([methods[name][row] for row, name in enumerate(chosen)])
     wide = widen(quantiles, levels, np.asarray(factors, dtype=np.float64)[:, None])
-    return np.maximum(wide, lower_bounds(panel.values)[:, None, None])
+    low, high = (limit[:, None, None] for limit in panel.limits())
+    return np.clip(wide, low, high)
 
 
 def _refused_rows(rows: dict[str, Sequence[Any]], version: str) -> dict[str, Any]:

@@ -96,6 +96,13 @@ def test_a_series_younger_than_the_windows_is_judged_where_it_lived() -> None:
     assert len(verdict._measure_columns(young, FLEET, "v", DESIGN)[c.WINDOW]) == len(FLOORS)
 
 
+def test_each_window_keeps_to_the_limits_that_its_past_shows() -> None:
+    target = series(1, 400) - 30
+    target[-30] = -1.0  # within the first of the two windows
+    low = evaluated(make_panel(target))[0]["low"]
+    assert list(low) == [0.0, -np.inf]
+
+
 def test_company_changes_no_forecast() -> None:
     alone = evaluated(make_panel(series(1, 400)))[0]
     together = evaluated(make_panel(series(2, 700), series(1, 400)))[1]

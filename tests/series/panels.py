@@ -20,7 +20,12 @@ def series(seed: int, length: int = 560) -> np.ndarray:
 
 
 def make_panel(
-    *targets: np.ndarray, events: Any = None, zone: str = "UTC", freq: str = "h"
+    *targets: np.ndarray,
+    events: Any = None,
+    zone: str = "UTC",
+    freq: str = "h",
+    kind: str = "gauge",
+    unit: str = "",
 ) -> Panel:
     n = len(targets)
     return panel_of(
@@ -32,5 +37,7 @@ def make_panel(
             "time_zone": [zone] * n,
             "static_codes": [[1]] * n,
             "series_events": [events] * n,
+            "metric_kind": [kind] * n,
+            "unit": [unit] * n,
         }
     )

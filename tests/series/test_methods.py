@@ -57,6 +57,21 @@ def test_any_series_has_ordered_finite_quantiles(target: np.ndarray) -> None:
         assert (quantiles >= 0).all()
 
 
+@pytest.mark.parametrize(("unit", "whole"), [("", 1.0), ("1", 1.0), ("%", 100.0), ("Percent", 100)])
+def test_a_share_is_not_forecast_above_all_of_it(unit: str, whole: float) -> None:
+    rng = np.random.default_rng(3)
+    availability = whole * np.minimum(1, rng.normal(0.97, 0.04, 400))
+    share = make_panel(availability, kind="ratio", unit=unit)
+    for quantiles in forecast_methods(share, 24, LEVELS, None).values():
+        assert quantiles.max() == whole
+        assert (np.diff(quantiles, axis=2) >= 0).all()
+    over = make_panel(np.append(availability, 1.2 * whole), kind="ratio", unit=unit)
+    assert over.limits()[1].tolist() == [np.inf]
+    assert over.until(1).limits()[1].tolist() == [whole]
+    gauge = make_panel(availability, kind="gauge", unit=unit)
+    assert forecast_methods(gauge, 24, LEVELS, None)[LOG_AR].max() > whole
+
+
 def test_a_network_that_adds_nothing_is_the_floor() -> None:
     from headroom.series.quantiles import normal_scores
 

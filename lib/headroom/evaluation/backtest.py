@@ -34,7 +34,6 @@ from headroom.arrow import batch_of, columns_of, lists, times
 from headroom.config import Config
 from headroom.scoring import OK, PANEL_COLUMNS, ModelFile, methods_of, spread_over_tasks
 from headroom.series import metrics
-from headroom.series.methods import lower_bounds
 from headroom.series.panel import Panel, panel_of
 from headroom.series.selection import (
     FACTORS,
@@ -47,6 +46,7 @@ from headroom.series.selection import (
 Floats = NDArray[np.float64]
 
 LOSSES, COVERED = "losses", "covered"
+LOW, HIGH = "low", "high"
 
 # One row per series; arrays are flat, their axes in the comment.
 EVALUATIONS = StructType(
@@ -56,7 +56,8 @@ EVALUATIONS = StructType(
         StructField("stamps", ArrayType(TimestampType())),  # window × step
         StructField("targets", ArrayType(DoubleType())),  # window × step
         StructField("scales", ArrayType(DoubleType())),  # window: seasonal error before it
-        StructField("floor_at", DoubleType()),  # quantiles are not below
+        StructField(LOW, ArrayType(DoubleType())),  # window: quantiles are not below
+        StructField(HIGH, ArrayType(DoubleType())),  # window: nor above
         StructField(c.QUANTILES, ArrayType(DoubleType())),  # method × window × step × level
         StructField(LOSSES, ArrayType(DoubleType())),  # method × factor, log, relative
         StructField(COVERED, ArrayType(DoubleType())),  # method × factor
@@ -123,7 +124,8 @@ def evaluate_panel(panel: Panel, model: ModelFile | None, design: Design) -> dic
         "stamps": _time_lists(stamps),
         "targets": lists(targets.reshape(n_series, -1)),
         "scales": lists(np.stack([window.scale for window in judged], axis=1)),
-        "floor_at": np.where(np.isfinite(judged[0].floor_at), 0.0, -1e300),
+        LOW: lists(np.stack([window.low for window in judged], axis=1)),
+        HIGH: lists(np.stack([window.high for window in judged], axis=1)),
         c.QUANTILES: lists(np.moveaxis(quantiles, 0, 1).reshape(n_series, -1)),
         LOSSES: lists(losses.reshape(n_series, -1)),
         COVERED: lists(covered.reshape(n_series, -1)),
@@ -136,7 +138,8 @@ class _Window:
     target: Floats  # (series, step)
     quantiles: Floats  # (method, series, step, level); NaN where there was no history
     scale: Floats  # (series,)
-    floor_at: Floats  # (series,)
+    low: Floats  # (series,)
+    high: Floats  # (series,)
 
 
 def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> _Window:
@@ -155,7 +158,7 @@ def _window(panel: Panel, end: int, model: ModelFile | None, design: Design) -> 
         target = panel.values[:, begin : begin + design.horizon]
     season = panel.freq.seasons[0] if panel.freq.seasons else 1
     scale = metrics.seasonal_error(past.values, season)
-    return _Window(target, quantiles, scale, lower_bounds(past.values))
+    return _Window(target, quantiles, scale, *past.limits())
 
 
 def _records(

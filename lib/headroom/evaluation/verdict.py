@@ -13,7 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from headroom import columns as c
 from headroom.arrow import batch_of, columns_of, lists, times
-from headroom.evaluation.backtest import COVERED, LOSSES, Design
+from headroom.evaluation.backtest import COVERED, HIGH, LOSSES, LOW, Design
 from headroom.schemas import BACKTEST_FORECASTS, BACKTESTS, SELECTIONS, Table, conform
 from headroom.series import metrics
 from headroom.series.quantiles import at_levels, mean_of, widen
@@ -146,7 +146,8 @@ def _judged(row: Mapping[str, Any], fleet: Record, design: Design) -> _Judged:
     choice = _choice(row, fleet, design)
     place = design.methods.index(choice.method)
     wide = widen(quantiles[place], design.levels, choice.factor)
-    quantiles[place] = np.maximum(wide, row["floor_at"])
+    low, high = (np.asarray(row[name])[:, None, None] for name in (LOW, HIGH))
+    quantiles[place] = np.clip(wide, low, high)
     return _Judged(
         np.flatnonzero(exists),
         stamps[exists],

@@ -9,12 +9,12 @@ from headroom.config import Recommend, Roles, TierPolicy
 from headroom.freq import DAY, Freq
 from headroom.recommend.decision import MISSING_INPUTS, UNKNOWN_TIER, UNSUPPORTED_FREQ
 from headroom.recommend.events import Event, event_lift
+from headroom.series.panel import PERCENT_UNITS
 from headroom.series.trend import Floats
 
 HOURS_PER_MONTH = 720.0  # money is stated per 30 days
 PRICE_DAYS = 28
 SATURATED = 0.98  # utilisation from which demand is cut off by capacity, so unknown
-PERCENT_UNITS = ("percent", "%")
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def forecast_methods(
 ) -> dict[str, Floats]:
     """Quantiles (series, step, level) of the `horizon` steps after the panel's end, by method.
 
-    They rise with the level and are finite; where a series was never negative, neither are they.
+    They rise with the level, are finite, and within `Panel.limits`.
     """
     fitted = fit(panel, horizon)
     rows = np.arange(len(panel.item_ids))
@@ -77,8 +77,8 @@ def forecast_methods(
         for name in methods_with(raw)[len(FLOORS) :]:
             quantiles = _in_units(fitted, examples, by_method[name])
             results[name] = at_levels(quantiles, networks.levels, levels)
-    floor_at = lower_bounds(panel.values)[:, None, None]
-    return {name: np.maximum(quantiles, floor_at) for name, quantiles in results.items()}
+    low, high = (limit[:, None, None] for limit in panel.limits())
+    return {name: np.clip(quantiles, low, high) for name, quantiles in results.items()}
 
 
 def combined(by_kind: Mapping[str, Floats], shares: Mapping[str, float]) -> Floats:
@@ -95,12 +95,6 @@ def combined(by_kind: Mapping[str, Floats], shares: Mapping[str, float]) -> Floa
     low, high = (np.take_along_axis(rising, end, axis=0)[0] for end in ends)
     mean: Floats = np.tensordot(share, values, axes=1)
     return (mean + (low + high) / 2) / 2
-
-
-def lower_bounds(values: Floats) -> Floats:
-    """0 for series that were never negative, else minus infinity (series,)."""
-    smallest = np.where(np.isnan(values), np.inf, values).min(axis=1, initial=np.inf)
-    return np.where(smallest >= 0, 0.0, -np.inf)
 
 
 def seasonal_naive(values: Floats, season: int, horizon: int, levels: Sequence[float]) -> Floats:

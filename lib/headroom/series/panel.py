@@ -1,7 +1,7 @@
 """Several series side by side, right-aligned, as the numerics want them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from headroom.errors import SchemaError
 from headroom.freq import Freq, parse_freq
 
 Floats = NDArray[np.float64]
+
+RATIO, PERCENT_UNITS = "ratio", ("percent", "%")
 
 # Kinds that a calendar announces. What happens unannounced (incident, deployment) is no covariate.
 EVENT_KINDS = ("live_event", "launch", "freeze", "holiday")
@@ -41,6 +43,7 @@ class Panel:
     zones: tuple[str, ...]
     codes: NDArray[np.int64]  # (series, static column), 0 = unknown
     events: Events
+    ceilings: Floats  # (series,), what a share cannot exceed; infinity for what is none
 
     @property
     def n_steps(self) -> int:
@@ -50,31 +53,31 @@ class Panel:
         """The panel without its last `end` steps; shorter series keep none."""
         if end == 0:
             return self
-        lengths = np.maximum(self.lengths - end, 0)
-        return Panel(
-            self.item_ids,
-            self.freq,
-            self.values[:, : max(self.n_steps - end, 0)],
-            lengths,
-            self.starts,
-            self.zones,
-            self.codes,
-            self.events,
+        return replace(
+            self,
+            values=self.values[:, : max(self.n_steps - end, 0)],
+            lengths=np.maximum(self.lengths - end, 0),
         )
 
     def take(self, rows: NDArray[np.int64]) -> "Panel":
         """The panel of these rows."""
         events = Events(*[getattr(self.events, name)[rows] for name in Events.__dataclass_fields__])
-        return Panel(
-            tuple(self.item_ids[row] for row in rows),
-            self.freq,
-            self.values[rows],
-            self.lengths[rows],
-            self.starts[rows],
-            tuple(self.zones[row] for row in rows),
-            self.codes[rows],
-            events,
+        return replace(
+            self,
+            item_ids=tuple(self.item_ids[row] for row in rows),
+            values=self.values[rows],
+            lengths=self.lengths[rows],
+            starts=self.starts[rows],
+            zones=tuple(self.zones[row] for row in rows),
+            codes=self.codes[rows],
+            events=events,
+            ceilings=self.ceilings[rows],
         )
+
+    def limits(self) -> tuple[Floats, Floats]:
+        """What no forecast passes, (series,) each: 0 where the series was never negative, and the
+        ceiling of a share that was never above it; else infinity."""
+        return limits_of(self.values, self.ceilings)
 
     def timestamps(self, row: int, extra: int = 0) -> NDArray[np.datetime64]:
         """Step starts of one series, and of `extra` steps after its end."""
@@ -102,7 +105,8 @@ def _local(timestamps: NDArray[np.datetime64], zone: str) -> NDArray[np.int64]:
 
 def panel_of(rows: Mapping[str, Sequence[Any]]) -> Panel:
     """The panel of columns of the `series` table: item_id, freq, start, target, time_zone,
-    static_codes, series_events. Raises SchemaError for mixed frequencies or missing columns."""
+    static_codes, series_events; and metric_kind and unit where they matter. Raises SchemaError for
+    mixed frequencies or missing columns."""
     wanted = ("item_id", "freq", "start", "target", "time_zone", "static_codes", "series_events")
     missing = [name for name in wanted if name not in rows]
     if missing:
@@ -125,7 +129,26 @@ def panel_of(rows: Mapping[str, Sequence[Any]]) -> Panel:
         tuple(zone or "UTC" for zone in rows["time_zone"]),
         _codes(rows["static_codes"]),
         _events(rows["series_events"], n_steps - lengths),
+        ceilings_of(*[rows.get(name, [""] * len(targets)) for name in ("metric_kind", "unit")]),
     )
+
+
+def ceilings_of(kinds: Sequence[str | None], units: Sequence[str | None]) -> Floats:
+    """What a metric of this kind and unit cannot exceed (series,): a ratio 1, in per cent 100."""
+    most = [
+        (100.0 if (unit or "").lower() in PERCENT_UNITS else 1.0) if kind == RATIO else np.inf
+        for kind, unit in zip(kinds, units, strict=True)
+    ]
+    return np.array(most, dtype=np.float64)
+
+
+def limits_of(values: Floats, ceilings: Floats) -> tuple[Floats, Floats]:
+    """`Panel.limits` of a matrix (series, step) and the ceilings of its series."""
+    is_seen = ~np.isnan(values)
+    smallest = np.where(is_seen, values, np.inf).min(axis=1, initial=np.inf)
+    largest = np.where(is_seen, values, -np.inf).max(axis=1, initial=-np.inf)
+    low = np.where(smallest >= 0, 0.0, -np.inf)
+    return low, np.where(largest <= ceilings, ceilings, np.inf)
 
 
 def _codes(codes: Sequence[Sequence[int] | None]) -> NDArray[np.int64]:
