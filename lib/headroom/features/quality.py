@@ -99,6 +99,8 @@ def find_outliers(values: Floats, seasons: tuple[int, ...], rule: Outliers) -> M
     outside of the middle values at its phase of the two seasons before and after, and of the same
     phase of the longer seasons beside it, by more than `deviations` robust standard deviations from
     these middles, and rarely."""
+    if len(values) < rule.min_values:  # a fleet may have a million series of five values
+        return np.zeros(len(values), dtype=bool)
     z = _to_log(values)
     short = seasons[0] if seasons else 1
     low, high = _middle_of_four(*[_shifted(z, k * short) for k in (-2, -1, 1, 2)])
@@ -143,6 +145,8 @@ def find_summit(values: Floats, rule: Outliers) -> Mask:
     """True for the one value that is more than `summit` times as large as any other, if there is
     one: also where a series varies so much that nothing is far from its like."""
     summit = np.zeros(len(values), dtype=bool)
+    if len(values) < rule.min_values:
+        return summit
     seen = np.isfinite(values)
     sizes = np.abs(np.where(seen, values, 0))
     if seen.sum() >= rule.min_values:
