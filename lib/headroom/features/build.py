@@ -1,7 +1,7 @@
 """The `series` and `quality` tables: one row per series, whatever its observations are like."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,7 @@ from headroom import columns as c
 from headroom.config import Rules, Series
 from headroom.errors import DataError
 from headroom.features.digests import CONTENT, content_of_row
-from headroom.features.events import CALENDAR
+from headroom.features.events import CALENDAR, FIELDS
 from headroom.features.packets import KEY, TEXT, Record, Records, bring_together, record_of, unpack
 from headroom.features.ratios import WEIGHT
 from headroom.features.series import COUNT, COUNTER, Built, Calendar, Rows, build_series
@@ -70,10 +70,12 @@ def to_series(
         lambda batches: _build_batches(batches, record, settings, rules),
         StructType([StructField(TEXT, STRING), StructField(CONTENT, LONG), *_BUILT_FIELDS]),
     )
-    built = built.withColumn(TEXT, F.from_json(TEXT, items.schema, _JSON))
+    own = _with_micros(items)
+    built = built.withColumn(TEXT, F.from_json(TEXT, own.schema, _JSON))
     built = built.select(f"{TEXT}.*", CONTENT, *[field.name for field in _BUILT_FIELDS])
     return built.withColumns(
         {
+            CALENDAR: _calendar_with(F.timestamp_micros),
             c.METRIC_KIND: F.when(F.col(c.METRIC_KIND) == COUNTER, F.lit(COUNT)).otherwise(
                 F.col(c.METRIC_KIND)
             ),
@@ -102,9 +104,24 @@ def _to_texts(items: DataFrame, rules: Rules) -> DataFrame:
         _spans(rules.incidents.event_kinds).alias("incidents"),
         _spans(_ANNOUNCED).alias("announced"),
     )
-    own_columns = F.to_json(F.struct(*items.columns), _JSON)
-    text = F.concat_ws(_BREAK, F.to_json(hints), own_columns)
-    return items.select(F.xxhash64(c.ITEM_ID).alias(KEY), text.alias(TEXT))
+    own = _with_micros(items.withColumn("hints", F.to_json(hints)))
+    text = F.concat_ws(_BREAK, "hints", F.to_json(F.struct(*items.columns), _JSON))
+    return own.select(F.xxhash64(c.ITEM_ID).alias(KEY), text.alias(TEXT))
+
+
+def _with_micros(items: DataFrame) -> DataFrame:
+    """With µs for the times in `calendar`, which JSON spells in a third of the time."""
+    return items.withColumn(CALENDAR, _calendar_with(F.unix_micros))
+
+
+def _calendar_with(turn: Callable[[Column], Column]) -> Column:
+    times = (c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT)
+
+    def turned(entry: Column) -> Column:
+        fields = {name: turn(entry[name]) if name in times else entry[name] for name in FIELDS}
+        return F.struct(*[field.alias(name) for name, field in fields.items()])
+
+    return F.transform(CALENDAR, turned)
 
 
 def _spans(kinds: Sequence[str]) -> Column:

@@ -12,7 +12,7 @@ HOLIDAY = "holiday"
 
 _KEY, _VALUE = "key", "value"
 
-_FIELDS = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.EXPECTED_LIFT)
+FIELDS = (c.KIND, c.STARTS_AT, c.ENDS_AT, c.KNOWN_AT, c.EXPECTED_LIFT)
 
 
 def add_calendar(items: DataFrame, events: DataFrame) -> DataFrame:
@@ -24,7 +24,7 @@ def add_calendar(items: DataFrame, events: DataFrame) -> DataFrame:
     keys = _scope_keys(events)
     chosen = [F.when(F.map_contains_key(c.SCOPE, key), key) for key in keys]
     keyed = events.withColumn(_KEY, F.coalesce(*chosen, F.lit(None).cast("string")))
-    entries = F.collect_list(F.struct(*_FIELDS, c.SCOPE))
+    entries = F.collect_list(F.struct(*FIELDS, c.SCOPE))
     everywhere = keyed.where(F.col(_KEY).isNull()).agg(entries.alias(CALENDAR))
     beside = items.crossJoin(F.broadcast(everywhere))
     parts = [CALENDAR]
@@ -37,7 +37,7 @@ def add_calendar(items: DataFrame, events: DataFrame) -> DataFrame:
     candidates = F.flatten(F.array_compact(F.array(*parts)))
     own = F.transform(
         F.filter(candidates, _is_in_scope),
-        lambda event: F.struct(*[event[name].alias(name) for name in _FIELDS]),
+        lambda event: F.struct(*[event[name].alias(name) for name in FIELDS]),
     )
     return beside.select(*items.columns, F.array_sort(own).alias(CALENDAR))
 
