@@ -1,6 +1,6 @@
 """Forecast every series from its last step on. Reads series, selections and the champion of models;
-merges forecasts: those of earlier starts stay. Series with little or no history get what their
-siblings do.
+writes forecasts: those of earlier starts stay, one of the same start is replaced. Series with
+little or no history get what their siblings do.
 """
 
 from pyspark import StorageLevel
@@ -24,7 +24,9 @@ def run(job: Job) -> None:
     forecasts = forecasts.persist(StorageLevel.DISK_ONLY)
     first = build_cold_starts(series, forecasts).persist(StorageLevel.DISK_ONLY)
     others = forecasts.join(first, c.ITEM_ID, "left_anti")
-    written = latest_forecasts(job.tables.merge(others.unionByName(first), FORECASTS))
+    every = others.unionByName(first)
+    whole = [c.ITEM_ID, c.FORECAST_START]  # another horizon or status leaves no steps behind
+    written = latest_forecasts(job.tables.replace_groups(every, FORECASTS, whole))
     n_series = series.where(F.col(c.STATUS) != RETIRED).count()
     n_refused = written.where(~F.col(c.STATUS).isin(OK, RETIRED)).count()
     n_first = first.select(c.ITEM_ID).distinct().count()

@@ -52,6 +52,18 @@ def test_merging_updates_what_is_there_and_inserts_the_rest(
         same(written, frame(spark, ("a", T0, 5.0, "y"), ("a", T1, 6.0, "y")))
 
 
+def test_a_group_is_replaced_whole_and_the_others_stay(spark: SparkSession, tables: Tables) -> None:
+    first = [("a", T0, 1.0, "x"), ("a", T1, 2.0, "x"), ("b", T0, 3.0, "x"), ("b", T1, 4.0, "x")]
+    tables.replace_groups(frame(spark, *first), OBSERVATIONS, ["item_id"])
+    for _ in range(2):
+        shorter = frame(spark, ("a", T1, 9.0, "y"), ("c", T0, 5.0, "y"))
+        written = tables.replace_groups(shorter, OBSERVATIONS, ["item_id"])
+        same(
+            written,
+            frame(spark, ("a", T1, 9.0, "y"), ("c", T0, 5.0, "y"), *first[2:]),
+        )
+
+
 def test_each_write_tells_its_own_version(spark: SparkSession, tables: Tables) -> None:
     one, nothing = frame(spark, ("a", T0, 1.0, "x")), frame(spark)
     for write in (

@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -153,6 +153,28 @@ class Tables:
             .alias("old")
             .merge(conform(frame, table).alias("new"), " AND ".join(match))
             .whenMatchedUpdateAll(newer)
+            .whenNotMatchedInsertAll()
+        )
+        return self._write(merge.execute, table)
+
+    def replace_groups(self, frame: DataFrame, table: Table, columns: Sequence[str]) -> DataFrame:
+        """In one commit, for all values of these columns of the key that the frame has: its rows in
+        place of all that were there. Returns the table as written."""
+        self.create(table)
+        new = conform(frame, table)
+        old = self._delta(table).toDF()
+        if table.name in self._empty or old.isEmpty():
+            return self._save(new.write.format("delta").mode("append"), table)
+        stale = old.join(new.select(*columns).distinct(), [*columns], "left_semi")
+        stale = stale.join(new, [*table.key], "left_anti").withColumn(_GONE, F.lit(True))
+        rows = new.withColumn(_GONE, F.lit(False)).unionByName(stale)
+        match = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
+        merge = (
+            self._delta(table)
+            .alias("old")
+            .merge(rows.alias("new"), match)
+            .whenMatchedDelete(f"new.{_GONE}")
+            .whenMatchedUpdateAll()
             .whenNotMatchedInsertAll()
         )
         return self._write(merge.execute, table)

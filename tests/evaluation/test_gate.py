@@ -74,7 +74,7 @@ def test_losses_of_different_units_are_not_added(spark: SparkSession) -> None:
     ours = [row("a", 0, 2e6), row("b", 0, 2e6), row("c", 0, 0.1)]
     theirs = [row("a", 0, 1e6), row("b", 0, 1e6), row("c", 0, 0.8)]
     # Twice the loss in two series, an eighth in one: 2^(2/3) * (1/8)^(1/3).
-    expected = 2 ** (2 / 3) * ((0.1 + 1e-3) / (0.8 + 1e-3)) ** (1 / 3)
+    expected = 2 ** (2 / 3) * ((0.1 + 1e-4) / (0.8 + 1e-4)) ** (1 / 3)
     assert ratio(spark, ours, theirs) == pytest.approx(expected, rel=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_only_windows_that_both_have_count(spark: SparkSession) -> None:
 
 
 def test_what_is_next_to_nothing_does_not_decide(spark: SparkSession) -> None:
-    assert ratio(spark, [row("c", 0, 1e-6)], [row("c", 0, 0.0)]) == pytest.approx(1.0, abs=2e-3)
+    assert ratio(spark, [row("c", 0, 1e-7)], [row("c", 0, 0.0)]) == pytest.approx(1.0, abs=2e-3)
 
 
 def test_served_and_methods_are_told_apart(spark: SparkSession) -> None:

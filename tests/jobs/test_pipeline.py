@@ -270,6 +270,19 @@ def test_a_champion_that_has_seen_the_windows_is_not_judged(
     assert stages(tables)[third] == "champion"
 
 
+def test_a_forecast_of_the_same_start_is_replaced_whole(
+    pipeline: tuple[Config, Tables], spark: SparkSession
+) -> None:
+    config, _ = pipeline
+    shorter = {**config.model_dump(mode="json"), "forecast": {"prediction_length": HORIZON // 2}}
+    retired = {"series": {"retired": ["eu/latency"]}, "limits": {"max_refused_series": 0.5}}
+    tables = run_all(spark, build_config(shorter | retired), "features", "score")
+    found = rows_of(tables, FORECASTS)
+    fine = found[found["status"] == "ok"]
+    assert fine.groupby("item_id").size().eq(HORIZON // 2).all()
+    assert found[found["item_id"] == "eu/latency"]["status"].tolist() == ["retired"]
+
+
 def pretended(champion: float, naive: float) -> Callable[[DataFrame, DataFrame, DataFrame], float]:
     def ratio(_: DataFrame, theirs: DataFrame, __: DataFrame) -> float:
         return naive if theirs.first()["model"] == "seasonal_naive" else champion

@@ -82,7 +82,8 @@ def test_frequencies_in_words() -> None:
     assert n.steps(1, "D") == "1 day"
     assert n.steps(288, "5min") == "288 steps of 5 minutes"
     assert n.frequency("h") == "hourly"
-    assert n.frequency("5min") == "every 5 minutes"
+    assert n.frequency("5min") == "5-minute"
+    assert n.frequency("min") == "1-minute"
     assert [n.season(freq) for freq in ("h", "D", "MS", "W")] == [
         "the day before", "the week before", "the year before", "the year before",
     ]  # fmt: skip

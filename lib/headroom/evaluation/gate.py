@@ -69,7 +69,7 @@ def judge(series: DataFrame, model: ModelFile, config: Config) -> Judged:
     fleet = fleet_record(evaluations, design)
     backtests = build_backtests(evaluations, fleet, model.version, design)
     backtests = backtests.persist(StorageLevel.DISK_ONLY)
-    measures = fleet_measures(backtests)
+    measures = fleet_measures(backtests, series.select(c.ITEM_ID, c.METRIC))
     return Judged(model.version, design, evaluations, fleet, backtests, measures)
 
 

@@ -74,7 +74,11 @@ def data_gap(
     return Decision(
         DATA_GAP,
         outcome,
-        detail=f"all {len(items)} series are up to date and complete enough",
+        detail=(
+            f"all {len(items)} series are up to date and complete enough"
+            if len(items) > 1
+            else "its series is up to date and complete enough"
+        ),
         unit="share of series trusted",
         current=trusted,
         proposed=1.0 if faults else None,

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from headroom.report import svg
 from headroom.report.facts import Fan, Line, Loss
-from headroom.report.numerals import moment, percent, quantity
+from headroom.report.numerals import moment, percent, plural, quantity
 from headroom.report.svg import Frame, Scale
 
 BANDS = (0.95, 0.8, 0.5)  # widest first, so that the narrow ones lie on top
@@ -157,7 +157,7 @@ def training_chart(curves: Sequence[Loss]) -> Markup:
         parts.append(svg.path(svg.line(points), f"member member-{k % 4}"))
         parts.append(svg.text(points[-1][0] + 6, label_y, f"member {curve.member + 1}", "label"))
     said = f"from {quantity(high)} at most to {quantity(low)} at least"
-    return svg.picture(frame, f"Training loss of {len(curves)} members, {said}", parts)
+    return svg.picture(frame, f"Training loss of {plural(len(curves), 'member')}, {said}", parts)
 
 
 def ratio_cell(ratio: float | None) -> Markup:

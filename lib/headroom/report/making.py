@@ -84,10 +84,13 @@ def _curves(rows: Sequence[Row]) -> tuple[Loss, ...]:
 
 
 def gather_runs(frames: Mapping[str, DataFrame]) -> tuple[RunFacts, ...]:
-    """The latest run of every job, in the order in which they started."""
+    """The latest run of every job, in the order in which they started, without the one that makes
+    the report, which will have ended when somebody reads it."""
     runs = frames.get(s.RUNS.name)
     if runs is None:
         return ()
+    is_this = F.col(c.JOB).isin("report", "pipeline") & F.col(c.FINISHED_AT).isNull()
+    runs = runs.where(~F.coalesce(is_this, F.lit(False)))
     latest = Window.partitionBy(c.JOB).orderBy(F.desc(c.STARTED_AT), c.RUN_ID)
     rows = (
         runs.withColumn("rank", F.row_number().over(latest))

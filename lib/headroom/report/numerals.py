@@ -113,11 +113,11 @@ def steps(n: int, freq: str) -> str:
 
 
 def frequency(freq: str) -> str:
-    """`hourly`, `daily`, … or `every 5 minutes`."""
-    names = {"s": "every second", "min": "every minute", "h": "hourly", "D": "daily"}
-    names |= {"W": "weekly", "MS": "monthly"}
+    """`hourly`, `daily`, … or `5-minute`."""
+    names = {"h": "hourly", "D": "daily", "W": "weekly", "MS": "monthly"}
     step = parse_freq(freq)
-    return names[step.unit] if step.count == 1 else f"every {step.count} {_UNITS[step.unit][1]}"
+    is_named = step.count == 1 and step.unit in names
+    return names[step.unit] if is_named else f"{step.count}-{_UNITS[step.unit][0]}"
 
 
 def plural(n: int, one: str, many: str | None = None) -> str:

@@ -92,9 +92,6 @@ def train(task: Task, comm: Communicator) -> Trained:
             between = (task.stages[0].holdout, stage.holdout)
             n_series = task.manifest.rows
             about[SHARES] = weigh(members, own, n_series, task.horizons, between, comm)
-            if comm.rank == 0 and about[SHARES]:
-                said = (f"{kind} {share:.0%}" for kind, share in about[SHARES].items())
-                print(f"say of each kind of network: {', '.join(said)}", flush=True)
         windows = _windows(task, own, stage.holdout, comm)
         comm.beat()
         learns = any(comm.gather(windows.exist))
@@ -102,6 +99,9 @@ def train(task: Task, comm: Communicator) -> Trained:
             _say_too_short(stage, bool(begin), comm)
             del members[len(begin) :]
             break
+        if comm.rank == 0 and about.get(SHARES):
+            said = (f"{kind} {share:.0%}" for kind, share in about[SHARES].items())
+            print(f"say of each kind of network: {', '.join(said)}", flush=True)
         done = len(members) - len(begin)
         for place, kind in enumerate(stage.kinds):
             turn = stage.kinds[:place].count(kind)
