@@ -62,6 +62,15 @@ def test_a_group_is_replaced_whole_and_the_others_stay(spark: SparkSession, tabl
             written,
             frame(spark, ("a", T1, 9.0, "y"), ("c", T0, 5.0, "y"), *first[2:]),
         )
+    same(tables.replace_groups(frame(spark), OBSERVATIONS, ["item_id"]), written)
+
+
+def test_a_group_of_times_is_replaced_whole(spark: SparkSession, tables: Tables) -> None:
+    first = [("a", T0, 1.0, "x"), ("a", T1, 2.0, "x")]
+    tables.replace_groups(frame(spark, *first), OBSERVATIONS, ["item_id", "timestamp"])
+    later = frame(spark, ("a", T1, 9.0, "y"))
+    written = tables.replace_groups(later, OBSERVATIONS, ["item_id", "timestamp"])
+    same(written, frame(spark, first[0], ("a", T1, 9.0, "y")))
 
 
 def test_each_write_tells_its_own_version(spark: SparkSession, tables: Tables) -> None:

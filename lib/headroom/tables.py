@@ -159,16 +159,21 @@ class Tables:
 
     def replace_groups(self, frame: DataFrame, table: Table, columns: Sequence[str]) -> DataFrame:
         """In one commit, for all values of these columns of the key that the frame has: its rows in
-        place of all that were there. Returns the table as written."""
+        place of all that were there. Returns the table as written. Files without values of the last
+        of the columns between the frame's least and largest are not read: a history may grow."""
         self.create(table)
         new = conform(frame, table)
         old = self._delta(table).toDF()
         if table.name in self._empty or old.isEmpty():
             return self._save(new.write.format("delta").mode("append"), table)
-        stale = old.join(new.select(*columns).distinct(), [*columns], "left_semi")
+        least, largest = new.agg(F.min(columns[-1]), F.max(columns[-1])).first()
+        if least is None:
+            return self.read_at(table, self.version(table))
+        near = f"{columns[-1]} BETWEEN {_literal(least)} AND {_literal(largest)}"
+        stale = old.where(near).join(new.select(*columns).distinct(), [*columns], "left_semi")
         stale = stale.join(new, [*table.key], "left_anti").withColumn(_GONE, F.lit(True))
         rows = new.withColumn(_GONE, F.lit(False)).unionByName(stale)
-        match = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
+        match = " AND ".join([*[f"old.{name} = new.{name}" for name in table.key], f"old.{near}"])
         merge = (
             self._delta(table)
             .alias("old")
