@@ -18,8 +18,8 @@ _N_SERIES, _OURS, _THEIRS = "n_series", "ours", "theirs"
 def fleet_measures(backtests: DataFrame, metric_of: DataFrame) -> dict[str, float]:
     """Weighted quantile loss by method and of what was served, and the served coverage.
 
-    Over metrics, whose units differ, the loss is the geometric mean, weighted by series, of those
-    that the seasonal naive does not forecast without any; 0 where there are no others.
+    Over metrics, whose units differ, the loss is their geometric mean, weighted by series; metrics
+    that the seasonal naive forecasts exactly are left out, and where there are no others it is 0.
     """
     names = F.when(F.col(c.IS_SELECTED), F.array(F.col(c.MODEL), F.lit(SERVED)))
     by_metric = (
