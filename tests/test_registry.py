@@ -60,10 +60,13 @@ def test_the_one_that_serves_is_champion_and_the_one_before_archived(spark: Spar
     assert kept["old"].metrics == {"served": 0.05}
 
 
-def test_a_model_whose_weights_are_lost_is_no_rival(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_model_whose_weights_are_lost_is_no_rival(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     config = build_config({"warehouse": str(tmp_path)})
     models = spark.createDataFrame([row(stage="champion")], MODELS.schema)
     assert rival_of(models, "new", config) is None
+    assert "model v served until now; its weights are lost or altered" in caplog.text
     write_bytes(f"{config.artifacts_path}/v.npz", PACKED)
     found = rival_of(models, "new", config)
     assert found is not None and found["model_version"] == "v"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from headroom.errors import ArtifactError, DataError
 from headroom.schemas import MODELS
 from headroom.scoring import ModelFile
 from headroom.storage import read_bytes
+
+log = logging.getLogger(__name__)
 
 CANDIDATE, CHAMPION, ARCHIVED = "candidate", "champion", "archived"
 
@@ -108,9 +111,12 @@ def as_registered(row: dict[str, Any], known: Row | None) -> dict[str, Any]:
 
 
 def rival_of(models: DataFrame, version: str, config: Config) -> Row | None:
-    """The other model that serves, None where none does or its weights are lost."""
+    """The other model that serves, None where none does or its weights are lost, which is said."""
     row = models.where((F.col(c.STAGE) == CHAMPION) & (F.col(c.MODEL_VERSION) != version)).first()
-    return row if is_whole(row, config) else None
+    if row is None or is_whole(row, config):
+        return row
+    log.warning("model %s served until now; its weights are lost or altered", row[c.MODEL_VERSION])
+    return None
 
 
 def staged(

@@ -110,7 +110,7 @@ def _to_texts(items: DataFrame, rules: Rules) -> DataFrame:
 
 
 def _with_micros(items: DataFrame) -> DataFrame:
-    """With µs for the times in `calendar`, which JSON spells in a third of the time."""
+    """With µs for the times in `calendar`, which JSON spells and reads faster than dates."""
     return items.withColumn(CALENDAR, _calendar_with(F.unix_micros))
 
 
