@@ -43,3 +43,11 @@ def test_a_step_holds_fewer_windows_where_they_are_long() -> None:
         assert sum(len(part.target) for part in drawn) == expected
         assert windows_per_step(BATCH, horizon) == expected
     assert windows_per_step(2, 1_000) == 1
+
+
+def test_the_least_length_is_the_shortest_that_has_a_window() -> None:
+    least = fleets(100).least_length
+    assert (
+        least == 24 + HORIZON // 2 + 1
+    )  # a day of past, and half of the horizon behind the origin
+    assert [fleets(length).exist for length in (least - 1, least)] == [False, True]

@@ -229,7 +229,11 @@ def test_series_too_short_to_learn_from_are_left_to_the_networks_that_were_given
     trained = loop.train(replace(short, start=given.packed), Alone())
     assert [m.kind for m in unpack(trained.packed or b"").members] == [ZERO_SHOT]
     assert trained.log == ()
-    assert "the last 390 steps (backtest.windows" in capsys.readouterr().out
+    # A day of past, and half of the horizon behind the origin.
+    least = 24 + HORIZON // 2 + 1
+    said = capsys.readouterr().out
+    assert f"which takes {390 + least} steps: the last 390 (backtest.windows" in said
+    assert f"and {least} must lie before them" in said
     with pytest.raises(TrainingError, match=r"set training\.start_from=shipped"):
         loop.train(
             replace(short, start=None, stages=(loop.Stage(LENGTH - 10, (SCRATCH,)),)), Alone()

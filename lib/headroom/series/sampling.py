@@ -23,6 +23,7 @@ BLOCKS = 4
 STEPS_PER_ROOT = 2.0  # of the number of origins; with more steps a fleet is learnt by heart
 LEAST_STEPS = 25
 SHARE = 0.5  # of the typical series that windows come from
+LEAST_PAST = 4  # steps before an origin, if no season is longer
 LONG = 288  # steps; a step of training draws fewer windows of longer horizons
 UNKNOWN_SHARE = 0.1  # of windows have their categories hidden, so that the unknown one is learnt
 
@@ -71,11 +72,10 @@ class Windows:
         backs = plan.back if panel.n_steps else ()  # a rank may have no series, or none with a past
         longest = max(plan.horizons)
         self.blocks = [fit(panel, longest, max(panel.n_steps - back, 1)) for back in backs]
-        seasons = panel.freq.seasons
-        minimum = seasons[0] if seasons else 1
-        first = panel.n_steps - panel.lengths
-        self._earliest = first + max(minimum, 4)  # an origin needs a little past
+        least_past = max([*panel.freq.seasons[:1], LEAST_PAST])
+        self._earliest = panel.n_steps - panel.lengths + least_past
         self._n_steps = panel.n_steps
+        self.least_length = least_past + plan.last_back + 1  # of a series with a window
 
     @property
     def exist(self) -> bool:
@@ -139,6 +139,11 @@ class Fleets:
         of neighbouring origins, and of series at the same time, are much alike."""
         n_origins = sum(fleet.plan.n_origins for fleet in self.fleets)
         return min(steps, max(LEAST_STEPS, round(STEPS_PER_ROOT * n_origins**0.5)))
+
+    @property
+    def least_length(self) -> int:
+        """Of a series with a window."""
+        return min(fleet.least_length for fleet in self.fleets)
 
     @property
     def exist(self) -> bool:

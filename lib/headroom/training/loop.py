@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from headroom.columns import EPOCH, LOSS, RANK, SECONDS, WINDOWS_PER_SECOND
 from headroom.config import Training as Settings
 from headroom.errors import TrainingError
+from headroom.freq import parse_freq
 from headroom.model.artifact import SHARES, Member, digest, pack, unpack
 from headroom.model.loss import pinball_loss
 from headroom.model.mx import mx
@@ -96,7 +97,7 @@ def train(task: Task, comm: Communicator) -> Trained:
         comm.beat()
         learns = any(comm.gather(windows.exist))
         if not learns and stage is task.stages[-1]:
-            _say_too_short(stage, bool(begin), comm)
+            _say_too_short(stage, windows.least_length, bool(begin), comm)
             del members[len(begin) :]
             break
         if comm.rank == 0 and about.get(SHARES):
@@ -120,10 +121,11 @@ def train(task: Task, comm: Communicator) -> Trained:
     return Trained(packed, tuple(log))
 
 
-def _say_too_short(stage: Stage, may_go_on: bool, comm: Communicator) -> None:
+def _say_too_short(stage: Stage, least: int, may_go_on: bool, comm: Communicator) -> None:
     why = (
-        "no series is long enough to learn from: the last "
-        f"{stage.holdout} steps (backtest.windows × forecast.prediction_length) are held back"
+        f"no series is long enough to learn from, which takes {stage.holdout + least} steps: the "
+        f"last {stage.holdout} (backtest.windows × forecast.prediction_length) are held back, and "
+        f"{least} must lie before them"
     )
     if not may_go_on:
         raise TrainingError(f"{why}; lower one of them, or set training.start_from=shipped")
@@ -327,7 +329,7 @@ def _windows(task: Task, series: Mapping[str, Placed], holdout: int, comm: Commu
         lengths = [length for _, length in fleet]
         plan = make_plan(lengths, task.settings.batch_size, task.horizons[freq])
         placed = series.get(freq, _NOBODY)
-        panel = panels.get(freq, _NOBODY.panel)
+        panel = panels.get(freq) or replace(_NOBODY.panel, freq=parse_freq(freq))
         at = np.searchsorted([place for place, _ in fleet], placed.places)
         fleets.append(Windows(panel, plan, at.astype(np.int64)))
     if not fleets:
