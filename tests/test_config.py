@@ -23,6 +23,12 @@ def test_defaults_are_filled_in_and_overrides_win(tmp_path: Path) -> None:
     assert config.training.ranks == 2
 
 
+def test_how_far_ahead_is_as_asked_for_or_as_the_frequency_has_it() -> None:
+    monthly = {"warehouse": "/w", "series": {"freq": "MS"}}
+    assert build_config(monthly).prediction_length == 12
+    assert build_config({**monthly, "forecast": {"prediction_length": 3}}).prediction_length == 3
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -26,6 +26,17 @@ def test_seasons_follow_from_the_step(text: str, seasons: tuple[int, ...]) -> No
     assert parse_freq(text).seasons == seasons
 
 
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("s", 288), ("min", 288), ("5min", 288), ("30min", 48), ("h", 48), ("12h", 4), ("D", 14),
+        ("3D", 4), ("7D", 13), ("W", 13), ("26W", 1), ("MS", 12), ("3MS", 4), ("24MS", 1),
+    ],
+)  # fmt: skip
+def test_how_far_ahead_follows_from_the_step(text: str, steps: int) -> None:
+    assert parse_freq(text).usual_horizon == steps
+
+
 def test_months_keep_to_the_calendar() -> None:
     stamps = parse_freq("MS").timestamps(np.datetime64("2023-12-01"), 4)
     assert stamps.astype("datetime64[D]").astype(str).tolist() == [

@@ -18,10 +18,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from headroom.errors import ConfigError
+from headroom.freq import parse_freq
 
 SHIPPED = "shipped"
 IDENTIFIER = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
-FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -47,8 +47,10 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 def known_freq(freq: str) -> str:
     """The frequency as it is. Raises ValueError for what is none."""
-    if not FREQ.match(freq):
-        raise ValueError(f"{freq!r} is no frequency; use 30s, 5min, h, D, 7D, W or MS")
+    try:
+        parse_freq(freq)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
     return freq
 
 
@@ -368,7 +370,13 @@ class Features(Settings):
 class Forecast(Settings):
     """What is forecast and how far ahead. Lengths count steps of `series.freq`."""
 
-    prediction_length: int = Field(48, ge=1, le=10_000)
+    prediction_length: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Steps ahead; default by frequency: 288 of 5min, 48 of h, 14 of D, 13 of W, "
+        "12 of MS.",
+    )
     context_length: int | None = Field(
         None, ge=1, le=100_000, description="Past steps the network sees; default by frequency."
     )
@@ -645,6 +653,11 @@ class Config(Settings):
                 "weights and shards are files"
             )
         return self
+
+    @property
+    def prediction_length(self) -> int:
+        """Steps ahead that are forecast, as asked for or as the frequency has it."""
+        return self.forecast.prediction_length or parse_freq(self.series.freq).usual_horizon
 
     @property
     def artifacts_path(self) -> str:

@@ -1,17 +1,20 @@
 """Frequencies: `5min`, `h`, `D`, `7D`, `W`, `MS`. What a step is, and which seasons it may have."""
 
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headroom.config import FREQ
 from headroom.errors import ConfigError
+
+FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86_400, "W": 7 * 86_400}
 DAY = SECONDS["D"]
 WEEK = SECONDS["W"]
+MOST_STEPS_AHEAD = 288  # unless asked for: a day of 5 minutes
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,17 @@ class Freq:
         candidates = (DAY, WEEK) if self.seconds < DAY else (WEEK, 52 * WEEK)
         lengths = [length // self.seconds for length in candidates if length % self.seconds == 0]
         return tuple(length for length in lengths if length > 1)
+
+    @property
+    def usual_horizon(self) -> int:
+        """Steps ahead, if nobody says how many: a day of minutes (no more than 288), two days of
+        hours, two weeks of days, a quarter of weeks, a year of months."""
+        if self.is_monthly:
+            return max(12 // self.count, 1)
+        if self.seconds < SECONDS["h"]:
+            return min(DAY // self.seconds, MOST_STEPS_AHEAD)
+        span = 2 * DAY if self.seconds < DAY else 2 * WEEK if self.seconds < WEEK else 13 * WEEK
+        return max(span // self.seconds, 1)
 
     def timestamps(self, start: np.datetime64, length: int) -> NDArray[np.datetime64]:
         """`length` step starts from `start` on, datetime64[s]."""

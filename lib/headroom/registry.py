@@ -43,7 +43,7 @@ def model_version(
     and code give the same version, so that a repeated run finds its model instead of another."""
     training = config.training.model_dump(mode="json", exclude=_NOT_IDENTITY)
     backtest = config.backtest.model_dump(mode="json")
-    horizon = config.forecast.prediction_length
+    horizon = config.prediction_length
     begin = hashlib.sha256(start).hexdigest() if start else None
     facts = [training, backtest, horizon, config.seed, data_digest, code_version, begin]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -109,7 +109,7 @@ def build_forecasts(
         .withColumn(c.START, F.coalesce(c.START, "latest_start"))
         .drop("default_method", "default_factor", "latest_start")
     )
-    horizon, levels = config.forecast.prediction_length, config.forecast.quantile_levels
+    horizon, levels = config.prediction_length, config.forecast.quantile_levels
     schema = to_arrow_schema(FORECASTS.schema)
 
     def score(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

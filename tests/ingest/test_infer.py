@@ -46,6 +46,7 @@ def test_names_as_they_are_here() -> None:
             "dimensions": [],
         },
         "series": {"freq": "h"},
+        "forecast": {"prediction_length": 48},
     }
 
 

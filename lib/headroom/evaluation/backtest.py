@@ -80,7 +80,7 @@ class Design:
 def design_of(config: Config, model: ModelFile) -> Design:
     """The backtest of a model that a configuration asks for."""
     return Design(
-        config.forecast.prediction_length,
+        config.prediction_length,
         config.backtest.windows,
         config.backtest.selection_windows,
         config.forecast.quantile_levels,

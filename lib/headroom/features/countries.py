@@ -189,7 +189,7 @@ def guess_countries(
     step = parse_freq(config.series.freq).seconds
     if not config.features.guess_country or step > DAY:
         return items, none
-    withheld = config.backtest.windows * config.forecast.prediction_length * step
+    withheld = config.backtest.windows * config.prediction_length * step
     sample = _sample(items, withheld).collect()  # few rows per time zone
     if not sample:
         return items, none

@@ -13,6 +13,7 @@ import yaml
 
 from headroom.config import METRIC_KINDS, build_config, check_zone
 from headroom.errors import DataError
+from headroom.freq import parse_freq
 from headroom.ingest.mapping import list_names
 from headroom.ingest.values import MISSING
 
@@ -122,7 +123,12 @@ def propose(sample: Sample, place: Mapping[str, Any], warehouse: str) -> str:
         name for name in texts if name not in used and len(set(sample.values(name))) <= _FEW
     ]
     freq = _frequency(sample, time, item)
-    values = {"warehouse": warehouse, "source": source, "series": {"freq": freq or "h"}}
+    values = {
+        "warehouse": warehouse,
+        "source": source,
+        "series": {"freq": freq or "h"},
+        "forecast": {"prediction_length": parse_freq(freq or "h").usual_horizon},
+    }
     text = "".join(f"# {line}\n" for line in _remarks(sample, time, freq, columns, is_wide))
     text += yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     build_config(yaml.safe_load(text))

@@ -53,7 +53,7 @@ def gather_fleet(frames: Mapping[str, DataFrame], config: Config) -> Fleet | Non
         n_forecast=sum(method.n for method in methods),
         n_stale=0 if last is None else _n_stale(series, last, config),
         freq=config.series.freq,
-        prediction_length=config.forecast.prediction_length,
+        prediction_length=config.prediction_length,
         first_at=from_epoch(whole[c.FIRST_SEEN]),
         last_at=from_epoch(last),
         statuses=tuple(

@@ -179,7 +179,7 @@ def _read(
         .join(judged.where(mine).select(c.ITEM_ID, _RATIO, c.COVERAGE_90), c.ITEM_ID)
         .collect()  # the series with a picture, and of these the part that is drawn
     )
-    length = config.forecast.prediction_length
+    length = config.prediction_length
     forecasts = _fans(frames.get(s.FORECASTS.name), chosen, length, 1)
     windows = _fans(_served(frames), chosen, length, BACKTEST_WINDOWS)
     pictures = {
@@ -194,7 +194,7 @@ def _read(
 def history_length(config: Config) -> int:
     """Steps of history drawn before a forecast: four horizons, at least seven short seasons."""
     seasons = parse_freq(config.series.freq).seasons
-    return max(4 * config.forecast.prediction_length, 7 * seasons[0] if seasons else 0, 40)
+    return max(4 * config.prediction_length, 7 * seasons[0] if seasons else 0, 40)
 
 
 def _picture(

@@ -51,7 +51,7 @@ def task_of(
     """What the ranks are to do: networks, one of each kind at least, that stand in for the others
     where the choice is made; then these, which learn from the windows of the choice as well."""
     kinds = _KINDS if start else (SCRATCH,)
-    horizon, judged = config.forecast.prediction_length, config.backtest.windows
+    horizon, judged = config.prediction_length, config.backtest.windows
     chosen_on = judged + config.backtest.selection_windows
     return Task(
         manifest=manifest,
