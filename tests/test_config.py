@@ -1,12 +1,14 @@
 """The configuration: what is accepted, and what a person reads when something is not."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from headroom.config import Config, build_config, is_catalog, json_schema, load_config
+from headroom.config import Config, Forecast, build_config, is_catalog, json_schema, load_config
 from headroom.errors import ConfigError
+from headroom.freq import parse_freq
 
 
 def write(folder: Path, text: str) -> Path:
@@ -27,6 +29,11 @@ def test_how_far_ahead_is_as_asked_for_or_as_the_frequency_has_it() -> None:
     monthly = {"warehouse": "/w", "series": {"freq": "MS"}}
     assert build_config(monthly).prediction_length == 12
     assert build_config({**monthly, "forecast": {"prediction_length": 3}}).prediction_length == 3
+    told = re.findall(
+        r"(\d+) of (\w+)", Forecast.model_fields["prediction_length"].description or ""
+    )
+    assert len(told) == 5
+    assert all(parse_freq(freq).usual_horizon == int(steps) for steps, freq in told)
 
 
 @pytest.mark.parametrize(

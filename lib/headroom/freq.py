@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from headroom.errors import ConfigError
 
-FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
+_FREQ = re.compile(r"^([1-9][0-9]*)?(s|min|h|D|W|MS)$")
 
 SECONDS = {"s": 1, "min": 60, "h": 3600, "D": 86_400, "W": 7 * 86_400}
 DAY = SECONDS["D"]
 WEEK = SECONDS["W"]
-MOST_STEPS_AHEAD = 288  # unless asked for: a day of 5 minutes
+_MOST_STEPS_AHEAD = 288  # unless asked for: a day of 5 minutes
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Freq:
         if self.is_monthly:
             return max(12 // self.count, 1)
         if self.seconds < SECONDS["h"]:
-            return min(DAY // self.seconds, MOST_STEPS_AHEAD)
+            return min(DAY // self.seconds, _MOST_STEPS_AHEAD)
         span = 2 * DAY if self.seconds < DAY else 2 * WEEK if self.seconds < WEEK else 13 * WEEK
         return max(span // self.seconds, 1)
 
@@ -65,7 +65,7 @@ class Freq:
 @cache
 def parse_freq(text: str) -> Freq:
     """The frequency that `text` names. Raises ConfigError."""
-    match = FREQ.match(text)
+    match = _FREQ.match(text)
     if not match:
         raise ConfigError(f"{text!r} is no frequency; use 30s, 5min, h, D, 7D, W or MS")
     return Freq(int(match.group(1) or 1), match.group(2))

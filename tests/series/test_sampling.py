@@ -47,7 +47,6 @@ def test_a_step_holds_fewer_windows_where_they_are_long() -> None:
 
 def test_the_least_length_is_the_shortest_that_has_a_window() -> None:
     least = fleets(100).least_length
-    assert (
-        least == 24 + HORIZON // 2 + 1
-    )  # a day of past, and half of the horizon behind the origin
+    # A day of past, and half of the horizon behind the origin.
+    assert least == 24 + HORIZON // 2 + 1
     assert [fleets(length).exist for length in (least - 1, least)] == [False, True]
