@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pretraining": WORDS | {"arrow", "model", "scoring", "series"},
     "monitor": WORDS | {"arrow", "series"},
     "recommend": WORDS | {"arrow", "series", "sharding"},
-    "report": WORDS | {"recommend", "series"},
+    "report": WORDS | {"evaluation", "recommend", "series"},
     "simulate": WORDS | {"series"},
     "deployment": WORDS,
 }

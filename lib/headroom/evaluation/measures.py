@@ -1,48 +1,80 @@
-"""What a backtest says about the whole fleet, in numbers and in a sentence."""
+"""What a backtest says about a fleet or a part of it, in numbers and in a sentence.
 
-from collections.abc import Mapping
+The weighted quantile loss of a set of forecasts is the sum of their quantile losses over the sum of
+the absolute targets. Targets of different metrics have different units and may not be added, so the
+sums stay within a metric, and the results are averaged over metrics: the geometric mean, weighted
+by series, so that the loss of a model over the naive's is the mean of the ratios too. A metric that
+the naive repeats without error has no ratio and is left out. With one metric this is the plain
+weighted quantile loss.
+"""
 
-from pyspark.sql import Column, DataFrame
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom.series.methods import METHODS, SEASONAL_NAIVE
 
-SERVED = "served"
+SERVED = "served"  # the rows of whichever method is_selected says
 NEGLIGIBLE = 1e-4  # of the volume: losses of series that stand still differ by factors, not by much
+SMALLEST_RATIO = 1e-3  # to the naive's loss: a perfect forecast may not make a geometric mean zero
+AVERAGED = (c.MASE, c.COVERAGE_50, c.COVERAGE_80, c.COVERAGE_90, c.COVERAGE_95)
+N_SERIES, RATIO = "n_series", "ratio"
 
-_SMALLEST_RATIO = 1e-3  # to the naive's loss, as in the report: one exact metric is not all
-_N_SERIES, _OURS, _THEIRS = "n_series", "ours", "theirs"
+_NAIVE_LOSS, _PAIRED, _OURS, _THEIRS = "naive_loss", "paired_loss", "ours", "theirs"
 
 
 def fleet_measures(backtests: DataFrame, metric_of: DataFrame) -> dict[str, float]:
-    """Weighted quantile loss by method and of what was served, and the served coverage.
+    """Weighted quantile loss by method and of what was served, and the served coverage. The loss is
+    0 where the seasonal naive forecasts every metric exactly. `metric_of` has a row per item."""
+    placed = to_item_sums(backtests).join(metric_of, c.ITEM_ID, "left")
+    rows = {row[c.MODEL]: row for row in to_scores(placed, [c.MODEL]).collect()}
+    losses = {name: row[c.LOSS] or 0.0 for name, row in rows.items()}
+    served = rows.get(SERVED)
+    covered = {name: served[name] for name in (c.COVERAGE_80, c.COVERAGE_90)} if served else {}
+    return losses | {name: share for name, share in covered.items() if share is not None}
 
-    Over metrics, whose units differ, the loss is their geometric mean, weighted by series; metrics
-    that the seasonal naive forecasts exactly are left out, and where there are no others it is 0.
-    """
+
+def to_item_sums(backtests: DataFrame) -> DataFrame:
+    """One row per item and method, summed over windows: losses, the naive's loss of the same
+    windows, and sums and counts of the measures. What served comes again under `served`."""
+    naive_loss = F.max(F.when(F.col(c.MODEL) == SEASONAL_NAIVE, F.col(c.MEAN_WQL_LOSS)))
+    same_window = Window.partitionBy(c.ITEM_ID, c.WINDOW)
     names = F.when(F.col(c.IS_SELECTED), F.array(F.col(c.MODEL), F.lit(SERVED)))
-    by_metric = (
-        backtests.withColumn(c.MODEL, F.explode(F.coalesce(names, F.array(c.MODEL))))
-        .join(metric_of, c.ITEM_ID, "left")
-        .groupBy(c.METRIC, c.MODEL)
+    is_paired = F.col(_NAIVE_LOSS).isNotNull() & F.col(c.MEAN_WQL_LOSS).isNotNull()
+    return (
+        backtests.withColumn(_NAIVE_LOSS, naive_loss.over(same_window))
+        .withColumn(c.MODEL, F.explode(F.coalesce(names, F.array(F.col(c.MODEL)))))
+        .groupBy(c.ITEM_ID, c.MODEL)
         .agg(
-            F.countDistinct(c.ITEM_ID).alias(_N_SERIES),
-            F.sum(c.MEAN_WQL_LOSS).alias(_OURS),
-            F.sum(c.ABS_TARGET).alias(c.ABS_TARGET),
+            F.sum(F.when(is_paired, F.col(c.ABS_TARGET))).alias(c.ABS_TARGET),
+            F.sum(F.when(is_paired, F.col(c.MEAN_WQL_LOSS))).alias(_PAIRED),
+            F.sum(F.when(is_paired, F.col(_NAIVE_LOSS))).alias(_NAIVE_LOSS),
+            *[F.sum(_finite(name)).alias(name) for name in AVERAGED],
+            *[F.count(_finite(name)).alias(_count(name)) for name in AVERAGED],
         )
     )
-    naive = by_metric.where(F.col(c.MODEL) == SEASONAL_NAIVE)
-    naive = naive.select(F.col(c.METRIC).alias("other"), F.col(_OURS).alias(_THEIRS))
-    beside = by_metric.join(naive, F.col(c.METRIC).eqNullSafe(F.col("other")))
-    loss = F.greatest(F.col(_OURS), _SMALLEST_RATIO * F.col(_THEIRS)) / F.col(c.ABS_TARGET)
-    is_usable = (F.col(_THEIRS) > 0) & (F.col(c.ABS_TARGET) > 0)
-    weight = F.when(is_usable, F.col(_N_SERIES))
-    mean = F.exp(F.sum(weight * F.log(F.when(is_usable, loss))) / F.sum(weight))
-    losses = beside.groupBy(c.MODEL).agg(F.coalesce(mean, F.lit(0.0)).alias("loss")).collect()
-    covered = of_served(backtests).agg(*[_mean(name) for name in (c.COVERAGE_80, c.COVERAGE_90)])
-    measures = {row[c.MODEL]: row["loss"] for row in losses} | covered.first().asDict()
-    return {name: float(value) for name, value in measures.items() if value is not None}
+
+
+def to_scores(items: DataFrame, keys: Sequence[str]) -> DataFrame:
+    """One row per keys from those of `to_item_sums` with their metric: the number of series, the
+    weighted quantile loss, its ratio to the seasonal naive's, and the means of the measures."""
+    naive, target = F.sum(_NAIVE_LOSS), F.sum(c.ABS_TARGET)
+    usable = (naive > 0) & (target > 0)
+    loss = F.greatest(F.sum(_PAIRED), naive * SMALLEST_RATIO)
+    within_metric = items.groupBy(*keys, c.METRIC).agg(
+        F.count(F.lit(1)).alias(N_SERIES),
+        F.when(usable, F.log(loss / target)).alias(c.LOSS),
+        F.when(usable, F.log(loss / naive)).alias(RATIO),
+        *[F.sum(name).alias(name) for name in (*AVERAGED, *map(_count, AVERAGED))],
+    )
+    return within_metric.groupBy(*keys).agg(
+        F.sum(N_SERIES).alias(N_SERIES),
+        F.exp(_mean_by_series(F.col(c.LOSS))).alias(c.LOSS),
+        F.exp(_mean_by_series(F.col(RATIO))).alias(RATIO),
+        *[_share(F.sum(name), F.sum(_count(name))).alias(name) for name in AVERAGED],
+    )
 
 
 def sentence(measures: Mapping[str, float]) -> str:
@@ -84,16 +116,29 @@ def loss_ratio(ours: DataFrame, theirs: DataFrame, metric_of: DataFrame) -> floa
         both.where(F.col(c.MEAN_WQL_LOSS).isNotNull() & F.col(_THEIRS).isNotNull())
         .groupBy(c.METRIC)
         .agg(
-            F.countDistinct(c.ITEM_ID).alias(_N_SERIES),
+            F.countDistinct(c.ITEM_ID).alias(N_SERIES),
             (F.sum(c.MEAN_WQL_LOSS) + negligible).alias(_OURS),
             (F.sum(_THEIRS) + negligible).alias(_THEIRS),
         )
         .where((F.col(_OURS) > 0) & (F.col(_THEIRS) > 0))
     )
-    logs = F.sum(F.col(_N_SERIES) * F.log(F.col(_OURS) / F.col(_THEIRS)))
-    ratio = by_metric.agg(F.exp(logs / F.sum(_N_SERIES)).alias("ratio")).first()
-    return None if ratio is None else ratio["ratio"]
+    logs = F.sum(F.col(N_SERIES) * F.log(F.col(_OURS) / F.col(_THEIRS)))
+    ratio = by_metric.agg(F.exp(logs / F.sum(N_SERIES)).alias(RATIO)).first()
+    return None if ratio is None else ratio[RATIO]
 
 
-def _mean(name: str) -> Column:
-    return F.avg(name).alias(name)
+def _count(measure: str) -> str:
+    return f"n_{measure}"
+
+
+def _share(part: Column, whole: Column) -> Column:
+    return F.when(whole > 0, part / whole)
+
+
+def _finite(name: str) -> Column:
+    return F.when(~F.isnan(name) & (F.abs(F.col(name)) < 1e300), F.col(name))
+
+
+def _mean_by_series(value: Column) -> Column:
+    weights = F.sum(F.when(value.isNotNull(), F.col(N_SERIES)))
+    return F.when(weights > 0, F.sum(value * F.col(N_SERIES)) / weights)

@@ -1,12 +1,4 @@
-"""Accuracy, coverage and calibration from the backtest, aggregated in Spark.
-
-The weighted quantile loss of a set of forecasts is the sum of their quantile losses over the sum of
-the absolute targets. Targets of different metrics have different units and may not be added, so the
-sums stay within a metric, and the results are averaged over metrics: the geometric mean, weighted
-by series, so that the loss of a model over the naive's is the mean of the ratios too. A metric that
-the naive repeats without error has no ratio and is left out. With one metric this is the plain
-weighted quantile loss.
-"""
+"""Accuracy, coverage and calibration from the backtest, aggregated in Spark."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,22 +7,26 @@ from pyspark.sql import functions as F
 
 from headroom import columns as c
 from headroom import schemas as s
+from headroom.evaluation.measures import (
+    AVERAGED,
+    N_SERIES,
+    RATIO,
+    SERVED,
+    to_item_sums,
+    to_scores,
+)
 from headroom.report.facts import Accuracy, DimensionScores, Score, Slice
 from headroom.report.fleet import epoch
 from headroom.report.numerals import from_epoch
+from headroom.series.methods import SEASONAL_NAIVE
 
-NAIVE = "seasonal_naive"
-SERVED = "served"  # the rows of whichever model is_selected says
 WHOLE = ""  # the dimension that holds the whole fleet as its one value
 DIMENSIONS = 8
 SLICES = 8  # values of a dimension
-SMALLEST_RATIO = 1e-3  # a perfect forecast may not turn the geometric mean into zero
-MEASURES = (c.MASE, c.COVERAGE_50, c.COVERAGE_80, c.COVERAGE_90, c.COVERAGE_95)
 
-_N, _RATIO, _LOSS, _NAIVE_LOSS = "n_series", "ratio", "loss", "naive_loss"
-_PAIRED, _DIMENSION, _VALUE, _RANK = "paired_loss", "dimension", "value", "rank"
+_DIMENSION, _VALUE, _RANK = "dimension", "value", "rank"
 _SIZE, _MODELS, _N_VALUES, _ENTRY = "size", "models", "n_values", "entry"
-_FIELDS = (_N, _LOSS, _RATIO, *MEASURES)
+_FIELDS = (N_SERIES, c.LOSS, RATIO, *AVERAGED)
 
 
 def gather_accuracy(frames: Mapping[str, DataFrame]) -> Accuracy | None:
@@ -57,36 +53,17 @@ def gather_accuracy(frames: Mapping[str, DataFrame]) -> Accuracy | None:
     )
 
 
-def to_item_sums(backtests: DataFrame) -> DataFrame:
-    """One row per item and model, summed over windows: losses, the naive's loss of the same
-    windows, and sums and counts of the measures. What served comes again under `served`."""
-    naive_loss = F.max(F.when(F.col(c.MODEL) == NAIVE, F.col(c.MEAN_WQL_LOSS)))
-    same_window = Window.partitionBy(c.ITEM_ID, c.WINDOW)
-    names = F.when(F.col(c.IS_SELECTED), F.array(F.col(c.MODEL), F.lit(SERVED)))
-    is_paired = F.col(_NAIVE_LOSS).isNotNull() & F.col(c.MEAN_WQL_LOSS).isNotNull()
-    return (
-        backtests.withColumn(_NAIVE_LOSS, naive_loss.over(same_window))
-        .withColumn(c.MODEL, F.explode(names.otherwise(F.array(F.col(c.MODEL)))))
-        .groupBy(c.ITEM_ID, c.MODEL)
-        .agg(
-            F.sum(F.when(is_paired, F.col(c.ABS_TARGET))).alias(c.ABS_TARGET),
-            F.sum(F.when(is_paired, F.col(c.MEAN_WQL_LOSS))).alias(_PAIRED),
-            F.sum(F.when(is_paired, F.col(_NAIVE_LOSS))).alias(_NAIVE_LOSS),
-            *[F.sum(_finite(name)).alias(name) for name in MEASURES],
-            *[F.count(_finite(name)).alias(_count(name)) for name in MEASURES],
-        )
-    )
-
-
 def to_slices(items: DataFrame, series: DataFrame) -> DataFrame:
     """One row per dimension and value (the whole fleet under `WHOLE`): its scores by model, its
     rank by number of series, and how many values the dimension has. Cut to the largest values."""
     about = series.select(c.ITEM_ID, c.METRIC, c.DIMENSIONS)
     placed = items.join(about, c.ITEM_ID, "left").withColumn(_ENTRY, F.explode(_entries()))
     by_value = (
-        _scores(placed.select("*", f"{_ENTRY}.*"))
+        to_scores(placed.select("*", f"{_ENTRY}.*"), [_DIMENSION, _VALUE, c.MODEL])
         .groupBy(_DIMENSION, _VALUE)
-        .agg(F.max(_N).alias(_SIZE), F.collect_list(F.struct(c.MODEL, *_FIELDS)).alias(_MODELS))
+        .agg(
+            F.max(N_SERIES).alias(_SIZE), F.collect_list(F.struct(c.MODEL, *_FIELDS)).alias(_MODELS)
+        )
     )
     values = Window.partitionBy(_DIMENSION)
     return (
@@ -109,45 +86,7 @@ def _entries() -> Column:
         lambda entry: (entry["key"] != c.METRIC) & entry["value"].isNotNull(),
     ).cast(kind)
     parts = F.concat(whole, metric, F.coalesce(others, F.array().cast(kind)))
-    return F.when(F.col(c.MODEL).isin(SERVED, NAIVE), parts).otherwise(whole)
-
-
-def _scores(placed: DataFrame) -> DataFrame:
-    """One row per dimension, value and model with the fields of `Score`."""
-    keys = [_DIMENSION, _VALUE, c.MODEL]
-    sums = [*MEASURES, *map(_count, MEASURES)]
-    naive, target = F.sum(_NAIVE_LOSS), F.sum(c.ABS_TARGET)
-    usable = (naive > 0) & (target > 0)
-    loss = F.greatest(F.sum(_PAIRED), naive * SMALLEST_RATIO)
-    within_metric = placed.groupBy(*keys, c.METRIC).agg(
-        F.count(F.lit(1)).alias(_N),
-        F.when(usable, F.log(loss / target)).alias(_LOSS),
-        F.when(usable, F.log(loss / naive)).alias(_RATIO),
-        *[F.sum(name).alias(name) for name in sums],
-    )
-    return within_metric.groupBy(*keys).agg(
-        F.sum(_N).alias(_N),
-        F.exp(_mean_by_series(F.col(_LOSS))).alias(_LOSS),
-        F.exp(_mean_by_series(F.col(_RATIO))).alias(_RATIO),
-        *[_ratio(F.sum(name), F.sum(_count(name))).alias(name) for name in MEASURES],
-    )
-
-
-def _count(measure: str) -> str:
-    return f"n_{measure}"
-
-
-def _ratio(part: Column, whole: Column) -> Column:
-    return F.when(whole > 0, part / whole)
-
-
-def _finite(name: str) -> Column:
-    return F.when(~F.isnan(name) & (F.abs(F.col(name)) < 1e300), F.col(name))
-
-
-def _mean_by_series(value: Column) -> Column:
-    weights = F.sum(F.when(value.isNotNull(), F.col(_N)))
-    return F.when(weights > 0, F.sum(value * F.col(_N)) / weights)
+    return F.when(F.col(c.MODEL).isin(SERVED, SEASONAL_NAIVE), parts).otherwise(whole)
 
 
 # -- rows to facts ---------------------------------------------------------------------------------
@@ -163,10 +102,10 @@ def _model_scores(row: Row) -> dict[str, Score]:
 def _fleet_scores(slices: Sequence[Row]) -> tuple[Score, ...]:
     """What was served first, then the models by their loss."""
     whole = next((row for row in slices if row[_DIMENSION] == WHOLE), None)
-    scores = _model_scores(whole).values() if whole else ()
+    found = _model_scores(whole).values() if whole else ()
     return tuple(
         sorted(
-            scores,
+            found,
             key=lambda score: (
                 score.model != SERVED,
                 float("inf") if score.loss is None else score.loss,
@@ -184,7 +123,7 @@ def _dimension_scores(slices: Sequence[Row]) -> tuple[DimensionScores, ...]:
         rows = [row for row in slices if row[_DIMENSION] == name]
         by_value = [(row[_VALUE] or "", _model_scores(row)) for row in rows]
         parts = tuple(
-            Slice(value, scores[SERVED], scores.get(NAIVE))
+            Slice(value, scores[SERVED], scores.get(SEASONAL_NAIVE))
             for value, scores in by_value
             if SERVED in scores
         )

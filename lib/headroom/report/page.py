@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from headroom.evaluation.measures import SERVED
 from headroom.report import charts, numerals
-from headroom.report.accuracy import NAIVE, SERVED
 from headroom.report.evidence import evidence_chart, evidence_numbers
 from headroom.report.facts import Advice, Facts, Picture
 from headroom.report.summary import fleet_sentences, lead
+from headroom.series.methods import SEASONAL_NAIVE
 
 OPEN_ADVICE = 5  # the rest is folded away
 OPEN_PICTURES = 9
@@ -56,7 +57,7 @@ def render_page(facts: Facts) -> str:
         open_advice=OPEN_ADVICE,
         open_pictures=OPEN_PICTURES,
         served=SERVED,
-        naive=NAIVE,
+        naive=SEASONAL_NAIVE,
     )
 
 

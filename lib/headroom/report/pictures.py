@@ -14,10 +14,10 @@ from headroom import columns as c
 from headroom import schemas as s
 from headroom.config import Config
 from headroom.freq import parse_freq
-from headroom.report.accuracy import NAIVE
 from headroom.report.facts import Advice, Fan, Line, Picture
 from headroom.report.fleet import OK, epoch
 from headroom.report.numerals import from_epoch, words
+from headroom.series.methods import SEASONAL_NAIVE
 
 HISTORY_POINTS = 400
 FAN_POINTS = 200
@@ -66,7 +66,7 @@ def _with_results(series: DataFrame, backtests: DataFrame | None) -> DataFrame:
         missing = {name: F.lit(None).cast("double") for name in (_VOLUME, _RATIO, c.COVERAGE_90)}
         return usable.withColumns(missing)
     served = F.col(c.IS_SELECTED)
-    naive_loss = F.sum(F.when(F.col(c.MODEL) == NAIVE, F.col(c.MEAN_WQL_LOSS)))
+    naive_loss = F.sum(F.when(F.col(c.MODEL) == SEASONAL_NAIVE, F.col(c.MEAN_WQL_LOSS)))
     results = backtests.groupBy(c.ITEM_ID).agg(
         F.sum(F.when(served, F.col(c.ABS_TARGET))).alias(_VOLUME),
         F.avg(F.when(served, F.col(c.COVERAGE_90))).alias(c.COVERAGE_90),

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from headroom.report.accuracy import NAIVE, SERVED
+from headroom.evaluation.measures import SERVED
 from headroom.report.facts import Advice, Facts, Fleet, Recommendations, Score
 from headroom.report.fleet import TOP
 from headroom.report.numerals import (
@@ -20,6 +20,7 @@ from headroom.report.numerals import (
     steps,
     words,
 )
+from headroom.series.methods import SEASONAL_NAIVE
 
 WIDTH = 80
 RECOMMENDATIONS = 5
@@ -126,7 +127,7 @@ def _accuracy(facts: Facts) -> Iterator[str]:
     accuracy = facts.accuracy
     if accuracy is None:
         return
-    chosen = [score for name in (SERVED, NAIVE) if (score := accuracy.score(name))]
+    chosen = [score for name in (SERVED, SEASONAL_NAIVE) if (score := accuracy.score(name))]
     if chosen:
         yield _table(chosen, accuracy.n_windows)
 

@@ -128,9 +128,10 @@ def _say_too_short(stage: Stage, least: int, may_go_on: bool, comm: Communicator
         f"{least} must lie before them"
     )
     if not may_go_on:
-        raise TrainingError(f"{why}; lower one of them, or set training.start_from=shipped")
+        raise TrainingError(f"{why}; lower one of the two, or set training.start_from=shipped")
     if comm.rank == 0:
-        print(f"{why}; the networks of training.start_from serve as they are", flush=True)
+        served = "the networks of training.start_from serve as they are"
+        print(f"{why}; {served}, unless one of the two is lowered", flush=True)
 
 
 class Fitting:
