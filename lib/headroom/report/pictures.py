@@ -101,7 +101,9 @@ def _behind(judged: DataFrame, advice: Sequence[Advice]) -> dict[str, str]:
     named = sorted({item for entry in advice for item in _named_items(entry)})
     targets = sorted({entry.target for entry in advice})
     is_named = F.col(c.ITEM_ID).isin(named) if named else F.lit(False)
-    kinds = F.array_position(F.array(*map(F.lit, _DEMAND_FIRST)), F.col(c.METRIC_KIND))
+    demand_first = ", ".join(f"'{kind}'" for kind in _DEMAND_FIRST)
+    # As text: the function of Spark 3.5 takes no column as its value.
+    kinds = F.expr(f"array_position(array({demand_first}), {c.METRIC_KIND})")
     order = Window.partitionBy(c.GROUP_ID).orderBy(F.desc(is_named), kinds, c.METRIC, c.ITEM_ID)
     rows = (
         judged.where(F.col(c.GROUP_ID).isin(targets) | is_named)
