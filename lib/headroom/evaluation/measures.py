@@ -29,7 +29,8 @@ def fleet_measures(backtests: DataFrame, metric_of: DataFrame) -> dict[str, floa
     """Weighted quantile loss by method and of what was served, and the served coverage. The loss is
     0 where the seasonal naive forecasts every metric exactly. `metric_of` has a row per item."""
     placed = to_item_sums(backtests).join(metric_of, c.ITEM_ID, "left")
-    rows = {row[c.MODEL]: row for row in to_scores(placed, [c.MODEL]).collect()}
+    found = to_scores(placed, [c.MODEL]).collect()  # a row per method
+    rows = {row[c.MODEL]: row for row in found}
     losses = {name: row[c.LOSS] or 0.0 for name, row in rows.items()}
     served = rows.get(SERVED)
     covered = {name: served[name] for name in (c.COVERAGE_80, c.COVERAGE_90)} if served else {}
